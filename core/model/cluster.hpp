@@ -1,0 +1,63 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "k4t/json.hpp"
+
+/// What k4t.toml says, validated. Every name here is unique in its kind and matches [a-z0-9]([a-z0-9-]*[a-z0-9])?.
+
+namespace k4t::model {
+
+/// How many members of a group must be able to serve a change before it is decided.
+enum class Availability {
+  one,  ///< one yes in each group suffices; the others lag until they return
+  all,  ///< every member's yes is needed
+};
+K4T_JSON_ENUM(Availability, {Availability::one, "one"}, {Availability::all, "all"})
+
+/// One configured thing behind a driver. `options` has passed the driver's own schema.
+struct Driven {
+  std::string name;
+  std::string driver;   ///< the manifest's name, e.g. "nginx"
+  std::string address;  ///< see OpenRequest::address; canonical text, IPv4 or IPv6
+  Json options = Json::object();
+  friend bool operator==(const Driven&, const Driven&) = default;
+};
+
+struct Node : Driven {
+  std::uint16_t first_port = 20000;  ///< host ports that k4t may give to instances, inclusive
+  std::uint16_t last_port = 29999;
+  std::map<std::string, std::string> labels;
+  std::optional<std::uint32_t> cpu_millis;     ///< offered to instances; absent: what the machine has
+  std::optional<std::uint64_t> memory_bytes;
+};
+
+/// A register that promises and votes: a file in a folder of a machine reached through the transport.
+struct Witness {
+  std::string id;
+  std::string host = "local";
+  std::string path;  ///< absolute folder
+  friend bool operator==(const Witness&, const Witness&) = default;
+};
+K4T_JSON(Witness, id, host, path)
+
+struct Cluster {
+  std::string name;
+  std::string domain;  ///< fully qualified, lower case, without the final dot
+  std::string state_folder;
+  std::vector<std::string> plugin_folders;
+  Availability gateway_availability = Availability::one;
+  Availability dns_availability = Availability::one;
+  std::uint32_t dns_ttl_s = 5;
+  std::uint32_t removal_limit_percent = 50;  ///< a plan that removes more instances than this needs --force
+  std::vector<Node> nodes;
+  std::vector<Driven> gateways;
+  std::vector<Driven> dns;
+  std::vector<Witness> witnesses;
+};
+
+}  // namespace k4t::model

@@ -1,0 +1,25 @@
+#include "model/state.hpp"
+
+#include "k4t/digest.hpp"
+
+namespace k4t::model {
+
+std::string txn_of(std::string_view base, std::uint64_t version, std::string_view state_text) {
+  // The lengths are fixed or the last part's, so that no two inputs share one text.
+  std::string text = base.empty() ? std::string(32, '0') : std::string(base);
+  text += '\n' + std::to_string(version) + '\n';
+  text += state_text;
+  return sha256_hex(text).substr(0, 32);
+}
+
+Record make_record(std::string_view base_txn, std::uint64_t version, const State& state) {
+  Record record{version, std::string(base_txn), {}, Json(state).dump()};
+  record.txn = txn_of(record.base, record.version, record.state_text);
+  return record;
+}
+
+bool is_authentic(const Record& record) {
+  return record.txn == txn_of(record.base, record.version, record.state_text);
+}
+
+}  // namespace k4t::model

@@ -1,0 +1,135 @@
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "k4t/result.hpp"
+
+namespace k4t {
+
+/// Objects keep their keys sorted, so `dump()` without indentation is the canonical text of a value: equal values have
+/// equal texts. What is hashed is hashed as this text, once, and the text itself is kept beside the hash.
+using Json = nlohmann::json;
+
+namespace detail {
+
+template <class T>
+struct IsOptional : std::false_type {};
+template <class T>
+struct IsOptional<std::optional<T>> : std::true_type {};
+
+template <class T>
+void get_value(const Json& from, T& to) {
+  if constexpr (std::integral<T> && !std::same_as<T, bool>) {
+    if (!from.is_number_integer()) throw std::invalid_argument("expected an integer");
+    const bool fits = from.is_number_unsigned() ? std::in_range<T>(from.get<std::uint64_t>())
+                                                : std::in_range<T>(from.get<std::int64_t>());
+    if (!fits) throw std::invalid_argument("number out of range");
+    to = from.get<T>();
+  } else if constexpr (IsOptional<T>::value) {
+    if (from.is_null()) {
+      to.reset();
+    } else {
+      get_value(from, to.emplace());
+    }
+  } else {
+    from.get_to(to);
+  }
+}
+
+/// An absent optional is left out of the object, so that adding one never changes the text of older values.
+template <class T>
+void put_field(Json& object, const char* name, const T& value) {
+  if constexpr (IsOptional<T>::value) {
+    if (value) object[name] = *value;
+  } else {
+    object[name] = value;
+  }
+}
+
+/// An absent field keeps the default that its struct gives it; unknown fields are ignored.
+template <class T>
+void get_field(const Json& object, const char* name, T& value) {
+  const auto found = object.find(name);
+  if (found == object.end()) return;
+  try {
+    get_value(*found, value);
+  } catch (const std::exception& error) {
+    throw std::invalid_argument(std::string(name) + ": " + error.what());
+  }
+}
+
+template <class Enum>
+std::string_view enum_name(Enum value) {
+  for (const auto& [candidate, name] : k4t_enum_names(value)) {
+    if (candidate == value) return name;
+  }
+  return "?";
+}
+
+template <class Enum>
+Enum enum_value(const Json& from) {
+  const auto& text = from.get_ref<const std::string&>();
+  for (const auto& [value, name] : k4t_enum_names(Enum{})) {
+    if (name == text) return value;
+  }
+  throw std::invalid_argument("unknown value '" + text + "'");
+}
+
+}  // namespace detail
+
+/// Converts a received value; INVALID_ARGUMENT naming the field where it does not fit.
+template <class T>
+Result<T> decode(const Json& from) {
+  try {
+    T value{};
+    detail::get_value(from, value);
+    return value;
+  } catch (const std::exception& error) {
+    return Error{Status::invalid_argument, std::string("malformed value: ") + error.what(), {}};
+  }
+}
+
+}  // namespace k4t
+
+/// Gives a struct its JSON form: an object with one key per listed field. To be used in the struct's own namespace.
+#define K4T_JSON(TYPE, ...)                                                                       \
+  inline void to_json(::k4t::Json& k4t_json, const TYPE& k4t_value) {                             \
+    k4t_json = ::k4t::Json::object();                                                             \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_PUT, __VA_ARGS__))                          \
+  }                                                                                               \
+  inline void from_json(const ::k4t::Json& k4t_json, TYPE& k4t_value) {                           \
+    if (!k4t_json.is_object()) throw std::invalid_argument("expected an object for " #TYPE);      \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_GET, __VA_ARGS__))                          \
+  }
+#define K4T_JSON_PUT(FIELD) ::k4t::detail::put_field(k4t_json, #FIELD, k4t_value.FIELD);
+#define K4T_JSON_GET(FIELD) ::k4t::detail::get_field(k4t_json, #FIELD, k4t_value.FIELD);
+
+/// Gives a struct without fields its JSON form, the empty object.
+#define K4T_JSON_EMPTY(TYPE)                                                                      \
+  inline void to_json(::k4t::Json& k4t_json, const TYPE&) { k4t_json = ::k4t::Json::object(); }   \
+  inline void from_json(const ::k4t::Json&, TYPE&) {}
+
+/// Gives an enum its JSON form, a string, and `to_string`: K4T_JSON_ENUM(Mode, {Mode::http, "http"}, …).
+/// Unlike nlohmann's own macro an unknown string is an error, never silently the first value.
+#define K4T_JSON_ENUM(ENUM, ...)                                                                  \
+  constexpr auto k4t_enum_names(ENUM) {                                                           \
+    return std::to_array<std::pair<ENUM, std::string_view>>({__VA_ARGS__});                       \
+  }                                                                                               \
+  inline std::string_view to_string(ENUM value) { return ::k4t::detail::enum_name(value); }       \
+  inline void to_json(::k4t::Json& json, ENUM value) { json = std::string(to_string(value)); }    \
+  inline void from_json(const ::k4t::Json& json, ENUM& value) {                                   \
+    value = ::k4t::detail::enum_value<ENUM>(json);                                                \
+  }

@@ -1,0 +1,259 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "k4t/plugin.hpp"
+
+/// Runtimes: what runs instances on one node. What runs there is the truth; instances carry labels from which lost
+/// metadata can be rebuilt.
+
+namespace k4t::runtime {
+
+/// Feature names for Manifest::capabilities.
+namespace capability {
+inline constexpr const char* images = "images";          ///< runs images; without it `command` names a program
+inline constexpr const char* limits_cpu = "limits.cpu";  ///< enforces cpu_millis
+inline constexpr const char* limits_memory = "limits.memory";
+inline constexpr const char* limits_pids = "limits.pids";
+inline constexpr const char* network_bridge = "network.bridge";  ///< publishes container ports on host ports
+inline constexpr const char* dns_servers = "dns.servers";        ///< sets an instance's name servers
+inline constexpr const char* exec = "exec";
+}  // namespace capability
+
+/// The labels that every instance carries; the values are the words of the design.
+namespace label {
+inline constexpr const char* cluster = "k4t.cluster";
+inline constexpr const char* service = "k4t.service";
+inline constexpr const char* revision = "k4t.revision";
+inline constexpr const char* instance = "k4t.instance";
+inline constexpr const char* operation = "k4t.operation";
+inline constexpr const char* declaration = "k4t.declaration";  ///< canonical JSON of the service's revision
+}  // namespace label
+
+/// What the node has in all, used or not.
+struct NodeInfo {
+  std::uint32_t cpus = 0;
+  std::uint64_t memory_bytes = 0;
+  std::string architecture;     ///< as the kernel names it, e.g. "x86_64"
+  std::string os;               ///< for people
+  std::string runtime_version;  ///< for people
+  std::vector<std::string> warnings;  ///< what doctor should tell, e.g. limits that are not enforced here
+};
+K4T_JSON(NodeInfo, cpus, memory_bytes, architecture, os, runtime_version, warnings)
+
+struct ImageRequest {
+  std::string image;
+  bool refresh = false;  ///< ask the registry even if the image is there
+};
+K4T_JSON(ImageRequest, image, refresh)
+struct ImageReply {
+  std::string id;  ///< the runtime's content identifier
+};
+K4T_JSON(ImageReply, id)
+
+struct PortMap {
+  std::uint16_t container_port = 0;
+  std::uint16_t host_port = 0;  ///< on the address that the node was opened with; equal to container_port with host
+  std::string protocol = "tcp"; ///< "tcp" or "udp"
+  friend bool operator==(const PortMap&, const PortMap&) = default;
+};
+K4T_JSON(PortMap, container_port, host_port, protocol)
+
+/// bridge: a network namespace of its own, ports published. host: the node's network; the instance must listen on the
+/// ports that its environment names.
+enum class Network { bridge, host };
+K4T_JSON_ENUM(Network, {Network::bridge, "bridge"}, {Network::host, "host"})
+
+/// on_failure: restarted with back-off when it exits with another status than 0. always: whenever it exits.
+enum class Restart { always, on_failure, never };
+K4T_JSON_ENUM(Restart, {Restart::always, "always"}, {Restart::on_failure, "on_failure"}, {Restart::never, "never"})
+
+/// One instance to be made. Zero as a limit: none.
+struct InstanceSpec {
+  std::string name;  ///< unique on the node: "<cluster>-<service>-<instance>", [a-z0-9-], at most 63 characters
+  std::string image;
+  std::vector<std::string> entrypoint;  ///< empty: the image's
+  std::vector<std::string> command;     ///< empty: the image's; without an image: program and arguments
+  std::map<std::string, std::string> env;
+  std::map<std::string, std::string> labels;
+  std::vector<PortMap> ports;
+  Network network = Network::bridge;
+  std::vector<std::string> dns_servers;  ///< addresses; empty: the runtime's default
+  std::vector<std::string> dns_search;
+  std::uint32_t cpu_millis = 0;  ///< thousandths of a core
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t pids = 0;
+  std::string user;
+  bool read_only = false;  ///< the root file system
+  Restart restart = Restart::always;
+  std::uint32_t stop_timeout_s = 10;  ///< between the polite signal and the kill
+};
+K4T_JSON(InstanceSpec, name, image, entrypoint, command, env, labels, ports, network, dns_servers, dns_search,
+         cpu_millis, memory_bytes, pids, user, read_only, restart, stop_timeout_s)
+
+/// created: made, never started. restarting: between two lives. exited: stopped or ended.
+enum class Phase { unknown, created, running, restarting, exited };
+K4T_JSON_ENUM(Phase, {Phase::unknown, "unknown"}, {Phase::created, "created"}, {Phase::running, "running"},
+              {Phase::restarting, "restarting"}, {Phase::exited, "exited"})
+
+/// What the runtime itself says of an instance's health (Docker's HEALTHCHECK); none: it has no check.
+enum class Health { none, starting, healthy, unhealthy };
+K4T_JSON_ENUM(Health, {Health::none, "none"}, {Health::starting, "starting"}, {Health::healthy, "healthy"},
+              {Health::unhealthy, "unhealthy"})
+
+/// One instance as it is.
+struct Instance {
+  std::string id;  ///< the runtime's
+  std::string name;
+  std::string image;
+  std::map<std::string, std::string> labels;
+  std::vector<PortMap> ports;
+  Phase phase = Phase::unknown;
+  Health health = Health::none;
+  std::int32_t exit_code = 0;       ///< of the last life, where phase is exited or restarting
+  std::uint32_t restarts = 0;
+  std::int64_t started_at_s = 0;    ///< Unix time, 0: never
+  std::uint32_t cpu_millis = 0;     ///< limits, 0: none
+  std::uint64_t memory_bytes = 0;
+  std::string detail;               ///< for people: why it ended, e.g. "out of memory"
+  friend bool operator==(const Instance&, const Instance&) = default;
+};
+K4T_JSON(Instance, id, name, image, labels, ports, phase, health, exit_code, restarts, started_at_s, cpu_millis,
+         memory_bytes, detail)
+
+struct ListRequest {
+  std::string cluster;  ///< only instances whose label k4t.cluster says so
+};
+K4T_JSON(ListRequest, cluster)
+struct ListReply {
+  std::vector<Instance> instances;  ///< of all phases, sorted by name
+};
+K4T_JSON(ListReply, instances)
+
+/// Names one instance by its name.
+struct InstanceRequest {
+  std::string name;
+};
+K4T_JSON(InstanceRequest, name)
+
+struct LogsRequest {
+  std::string name;
+  bool follow = false;
+  std::uint32_t tail = 0;  ///< the last so many lines; 0: all
+  bool timestamps = false;
+};
+K4T_JSON(LogsRequest, name, follow, tail, timestamps)
+
+struct ExecRequest {
+  std::string name;
+  std::vector<std::string> command;
+};
+K4T_JSON(ExecRequest, name, command)
+struct ExecReply {
+  std::int32_t exit_code = 0;
+};
+K4T_JSON(ExecReply, exit_code)
+
+namespace method {
+struct Info {
+  static constexpr const char* name = "info";
+  using Request = Nothing;
+  using Reply = NodeInfo;
+};
+struct EnsureImage {
+  static constexpr const char* name = "ensure_image";
+  using Request = ImageRequest;
+  using Reply = ImageReply;
+};
+struct List {
+  static constexpr const char* name = "list";
+  using Request = ListRequest;
+  using Reply = ListReply;
+};
+struct Create {
+  static constexpr const char* name = "create";
+  using Request = InstanceSpec;
+  using Reply = Instance;
+};
+struct Start {
+  static constexpr const char* name = "start";
+  using Request = InstanceRequest;
+  using Reply = Instance;
+};
+struct Stop {
+  static constexpr const char* name = "stop";
+  using Request = InstanceRequest;
+  using Reply = Nothing;
+};
+struct Remove {
+  static constexpr const char* name = "remove";
+  using Request = InstanceRequest;
+  using Reply = Nothing;
+};
+struct Inspect {
+  static constexpr const char* name = "inspect";
+  using Request = InstanceRequest;
+  using Reply = Instance;
+};
+struct Logs {
+  static constexpr const char* name = "logs";
+  using Request = LogsRequest;
+  using Reply = Nothing;
+};
+struct Exec {
+  static constexpr const char* name = "exec";
+  using Request = ExecRequest;
+  using Reply = ExecReply;
+};
+}  // namespace method
+
+/// What an author implements; one object per node. All verbs are idempotent: creating an instance that exists with
+/// the same name and labels returns it, with other labels is CONFLICT; starting one that runs, stopping one that does
+/// not and removing one that is gone succeed.
+class Driver {
+ public:
+  virtual ~Driver() = default;
+  virtual Result<NodeInfo> info(Call& call) = 0;
+  /// Makes the image present. NOT_FOUND: neither here nor in its registry. Reports progress.
+  virtual Result<ImageReply> ensure_image(const ImageRequest& request, Call& call) = 0;
+  virtual Result<ListReply> list(const ListRequest& request, Call& call) = 0;
+  virtual Result<Instance> create(const InstanceSpec& spec, Call& call) = 0;
+  /// CONFLICT: a port is taken (the message says which).
+  virtual Result<Instance> start(const InstanceRequest& request, Call& call) = 0;
+  /// Politely, then by force after the instance's stop_timeout_s. It will not be restarted.
+  virtual Result<Nothing> stop(const InstanceRequest& request, Call& call) = 0;
+  /// Stops it where needed and deletes it with its anonymous volumes. Refuses (CONFLICT) what has no k4t.cluster label.
+  virtual Result<Nothing> remove(const InstanceRequest& request, Call& call) = 0;
+  virtual Result<Instance> inspect(const InstanceRequest& request, Call& call) = 0;
+  /// Streams on both channels until the end, or until the caller gives up when following.
+  virtual Result<Nothing> logs(const LogsRequest& request, Call& call) = 0;
+  virtual Result<ExecReply> exec(const ExecRequest& /*request*/, Call& /*call*/) {
+    return Error{Status::unsupported, "this runtime cannot run a command in an instance", {}};
+  }
+};
+
+struct Kind {
+  static constexpr const char* name = "runtime";
+  static constexpr const char* api = "runtime.v1";
+  using Driver = runtime::Driver;
+
+  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
+    return Dispatch(method, request)
+        .on<method::Info>([&](const auto&) { return driver.info(call); })
+        .on<method::EnsureImage>([&](const auto& in) { return driver.ensure_image(in, call); })
+        .on<method::List>([&](const auto& in) { return driver.list(in, call); })
+        .on<method::Create>([&](const auto& in) { return driver.create(in, call); })
+        .on<method::Start>([&](const auto& in) { return driver.start(in, call); })
+        .on<method::Stop>([&](const auto& in) { return driver.stop(in, call); })
+        .on<method::Remove>([&](const auto& in) { return driver.remove(in, call); })
+        .on<method::Inspect>([&](const auto& in) { return driver.inspect(in, call); })
+        .on<method::Logs>([&](const auto& in) { return driver.logs(in, call); })
+        .on<method::Exec>([&](const auto& in) { return driver.exec(in, call); })
+        .outcome();
+  }
+};
+
+}  // namespace k4t::runtime

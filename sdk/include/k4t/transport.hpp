@@ -1,0 +1,99 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "k4t/result.hpp"
+
+/// Reaching the machine on which a server lives: run a command, change a file, connect to a socket. What works on the
+/// local host works the same over SSH, so a driver written against Host never asks where it is.
+
+namespace k4t::transport {
+
+/// A command as an argument vector; nothing is ever interpreted by a shell.
+struct Command {
+  std::vector<std::string> argv;
+  std::string input;                        ///< standard input, then end of file
+  std::map<std::string, std::string> env;   ///< added to the host's own
+  std::chrono::milliseconds timeout = std::chrono::seconds(30);
+  std::size_t output_limit_bytes = 4u << 20;  ///< more than this on one channel: the rest is dropped
+  std::function<bool()> cancelled;            ///< polled; true: the command is killed and DEADLINE returned
+};
+
+/// What a command did. `exit_code` is 128 + n when signal n ended it.
+struct Output {
+  int exit_code = 0;
+  std::string out;
+  std::string err;
+};
+
+/// A byte stream to a socket on the host. Not thread-safe. Closed by the destructor.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  /// At least one byte, or an empty string at the end of the stream.
+  virtual Result<std::string> read(std::size_t limit_bytes, std::chrono::milliseconds timeout) = 0;
+  virtual Result<void> write(std::string_view bytes, std::chrono::milliseconds timeout) = 0;
+  /// No more will be written; the other side sees the end of file.
+  virtual Result<void> close_write() = 0;
+};
+
+/// One machine. Thread-safe. Errors: UNAVAILABLE where the machine does not answer, DEADLINE where time ran out (the
+/// effect is then unknown), NOT_FOUND where a named file is known to be absent, INVALID_ARGUMENT with the system's
+/// reason where it refuses.
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  /// For messages: "local" or "ssh://user@address".
+  [[nodiscard]] virtual std::string name() const = 0;
+
+  /// A command that ran is a success, whatever its exit code; NOT_FOUND: there is no such program.
+  virtual Result<Output> run(const Command& command) = 0;
+
+  virtual Result<std::string> read_file(const std::string& path) = 0;
+
+  /// Replaces the file as a whole and durably: temporary file beside it, fsync, rename, fsync of the folder. Readers see
+  /// the old or the new content, a power cut leaves the old or the new.
+  virtual Result<void> put_file(const std::string& path, std::string_view bytes, unsigned mode) = 0;
+
+  /// put_file if the present content is exactly `expected` (absent: there is no such file), else CONFLICT and nothing
+  /// changed. Swappers of one path exclude each other by a lock on PATH.lock; a swapper that dies leaves no lock behind.
+  virtual Result<void> swap_file(const std::string& path, const std::optional<std::string>& expected,
+                                 std::string_view bytes, unsigned mode) = 0;
+
+  /// Makes the folder and its missing parents; one that exists is a success.
+  virtual Result<void> make_folder(const std::string& path, unsigned mode) = 0;
+
+  /// Names in a folder, sorted, without "." and "..".
+  virtual Result<std::vector<std::string>> list_folder(const std::string& path) = 0;
+
+  /// Deletes a file or a symbolic link, durably; absent is a success.
+  virtual Result<void> remove_file(const std::string& path) = 0;
+
+  /// Connects, from the machine itself, to a unix socket there.
+  virtual Result<std::unique_ptr<Stream>> connect_unix(const std::string& path, std::chrono::milliseconds timeout) = 0;
+
+  /// Connects, from the machine itself, to a TCP address ("127.0.0.1", 80).
+  virtual Result<std::unique_ptr<Stream>> connect_tcp(const std::string& address, std::uint16_t port,
+                                                      std::chrono::milliseconds timeout) = 0;
+};
+
+/// The machine this program runs on.
+std::shared_ptr<Host> local_host();
+
+/// The machine that `where` names: "local". Others are INVALID_ARGUMENT.
+Result<std::shared_ptr<Host>> open_host(const std::string& where);
+
+/// Runs a POSIX shell script that is the program's own, never text from a user: `args` arrive as "$1", "$2", …, and
+/// `input` on standard input.
+Result<Output> run_script(Host& host, std::string_view script, const std::vector<std::string>& args,
+                          std::string_view input, std::chrono::milliseconds timeout);
+
+}  // namespace k4t::transport
