@@ -65,6 +65,7 @@ struct Service {
   bool read_only = false;
   runtime::Restart restart = runtime::Restart::always;
   std::uint32_t stop_timeout_s = 10;
+  std::vector<std::string> dns_servers;  ///< addresses for the instance's resolver; empty: the machine's own
 
   // How it is placed and reached: changed without new instances.
   std::map<std::string, std::string> node_labels;  ///< only nodes that have all of these
@@ -76,6 +77,6 @@ struct Service {
   friend bool operator==(const Service&, const Service&) = default;
 };
 K4T_JSON(Service, name, replicas, image, entrypoint, command, env, ports, network, cpu_millis, memory_bytes, pids, user,
-         read_only, restart, stop_timeout_s, node_labels, health, expose, txt, drain_timeout_s)
+         read_only, restart, stop_timeout_s, dns_servers, node_labels, health, expose, txt, drain_timeout_s)
 
 }  // namespace k4t::model

@@ -30,7 +30,8 @@ inline constexpr const char* service = "k4t.service";
 inline constexpr const char* revision = "k4t.revision";
 inline constexpr const char* instance = "k4t.instance";
 inline constexpr const char* operation = "k4t.operation";
-inline constexpr const char* declaration = "k4t.declaration";  ///< canonical JSON of the service's revision
+inline constexpr const char* ports = "k4t.ports";              ///< "http=20001,admin=20002": host port of each port
+inline constexpr const char* declaration = "k4t.declaration";  ///< canonical JSON of the service's declaration
 }  // namespace label
 
 /// What the node has in all, used or not.
