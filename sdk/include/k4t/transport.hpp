@@ -44,9 +44,10 @@ class Stream {
   virtual Result<void> close_write() = 0;
 };
 
-/// One machine. Thread-safe. Errors: UNAVAILABLE where the machine does not answer, DEADLINE where time ran out (the
-/// effect is then unknown), NOT_FOUND where a named file is known to be absent, INVALID_ARGUMENT with the system's
-/// reason where it refuses.
+/// One machine. Thread-safe. Errors: UNAVAILABLE where the machine or the socket does not answer or the machine cannot
+/// do it now (disk full or failing, out of memory), so that the same request may succeed later; DEADLINE where time ran
+/// out (the effect is then unknown); NOT_FOUND where a named file, or the folder it should be in, is known to be absent;
+/// BUSY where a swapper keeps its lock for 10 s; INVALID_ARGUMENT with the system's reason where it refuses.
 class Host {
  public:
   virtual ~Host() = default;

@@ -1,0 +1,54 @@
+#include "errors.hpp"
+#include "files.hpp"
+#include "k4t/transport.hpp"
+#include "process.hpp"
+#include "stream.hpp"
+
+namespace k4t::transport {
+namespace {
+
+class LocalHost final : public Host {
+ public:
+  [[nodiscard]] std::string name() const override { return "local"; }
+  Result<Output> run(const Command& command) override { return run_process(command); }
+  Result<std::string> read_file(const std::string& path) override { return files::read(path); }
+  Result<void> put_file(const std::string& path, std::string_view bytes, unsigned mode) override {
+    return files::put(path, bytes, mode);
+  }
+  Result<void> swap_file(const std::string& path, const std::optional<std::string>& expected, std::string_view bytes,
+                         unsigned mode) override {
+    return files::swap(path, expected, bytes, mode);
+  }
+  Result<void> make_folder(const std::string& path, unsigned mode) override { return files::make_folder(path, mode); }
+  Result<std::vector<std::string>> list_folder(const std::string& path) override { return files::list(path); }
+  Result<void> remove_file(const std::string& path) override { return files::remove(path); }
+  Result<std::unique_ptr<Stream>> connect_unix(const std::string& path, std::chrono::milliseconds timeout) override {
+    return connect_to_unix(path, timeout);
+  }
+  Result<std::unique_ptr<Stream>> connect_tcp(const std::string& address, std::uint16_t port,
+                                              std::chrono::milliseconds timeout) override {
+    return connect_to_tcp(address, port, timeout);
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<Host> local_host() { return std::make_shared<LocalHost>(); }
+
+Result<std::shared_ptr<Host>> open_host(const std::string& where) {
+  if (where == "local") return local_host();
+  return Error{
+      Status::invalid_argument, "cannot reach the host '" + where + "': this version knows only \"local\"", {}};
+}
+
+Result<Output> run_script(Host& host, std::string_view script, const std::vector<std::string>& args,
+                          std::string_view input, std::chrono::milliseconds timeout) {
+  Command command;
+  command.argv = {"/bin/sh", "-c", std::string(script), "sh"};
+  command.argv.insert(command.argv.end(), args.begin(), args.end());
+  command.input = input;
+  command.timeout = timeout;
+  return host.run(command);
+}
+
+}  // namespace k4t::transport

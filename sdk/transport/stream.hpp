@@ -1,0 +1,18 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "k4t/transport.hpp"
+
+namespace k4t::transport {
+
+/// Host::connect_unix and Host::connect_tcp for this machine. UNAVAILABLE: nobody accepts there, for whatever reason;
+/// also a socket file that does not exist, since that tells nothing about what the server holds.
+Result<std::unique_ptr<Stream>> connect_to_unix(const std::string& path, std::chrono::milliseconds timeout);
+Result<std::unique_ptr<Stream>> connect_to_tcp(const std::string& address, std::uint16_t port,
+                                               std::chrono::milliseconds timeout);
+
+}  // namespace k4t::transport
