@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -134,6 +134,9 @@ class SpawnPlan {
   posix_spawn_file_actions_t actions_{};
 };
 
+/// By its number: the C++ linkage that glibc 2.36 gives its own declaration cannot be linked.
+int open_pidfd(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+
 /// What one output channel has brought so far.
 class Capture {
  public:
@@ -167,7 +170,7 @@ class Child {
   Child(pid_t pid, Pipe out, Pipe err, const Command& command)
       : command_(command),
         pid_(pid),
-        pidfd_(::pidfd_open(pid, 0)),
+        pidfd_(open_pidfd(pid)),
         out_(std::move(out.read_end), command.output_limit_bytes, output_.out),
         err_(std::move(err.read_end), command.output_limit_bytes, output_.err) {}
   Child(const Child&) = delete;
