@@ -32,7 +32,7 @@ struct Node : Driven {
   std::uint16_t first_port = 20000;  ///< host ports that k4t may give to instances, inclusive
   std::uint16_t last_port = 29999;
   std::map<std::string, std::string> labels;
-  std::optional<std::uint32_t> cpu_millis;     ///< offered to instances; absent: what the machine has
+  std::optional<std::uint32_t> cpu_millis;  ///< offered to instances; absent: what the machine has
   std::optional<std::uint64_t> memory_bytes;
 };
 

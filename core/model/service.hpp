@@ -15,8 +15,8 @@ namespace k4t::model {
 /// A port on which an instance listens. The instance also finds it in its environment: PORT for the first one,
 /// PORT_<NAME> for each (with host networking that is the port that k4t chose).
 struct ServicePort {
-  std::string name;         ///< [a-z0-9-], at most 15 characters (RFC 6335 §5.1)
-  std::uint16_t port = 0;   ///< container port; 0 with host networking: k4t chooses
+  std::string name;        ///< [a-z0-9-], at most 15 characters (RFC 6335 §5.1)
+  std::uint16_t port = 0;  ///< container port; 0 with host networking: k4t chooses
   friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
 K4T_JSON(ServicePort, name, port)
@@ -34,9 +34,9 @@ K4T_JSON(ServiceHealth, port, check, deadline_s)
 struct Expose {
   std::string port;  ///< a ServicePort's name
   gateway::Protocol protocol = gateway::Protocol::http;
-  std::uint16_t listen = 0;         ///< the gateways' port
-  std::string host;                 ///< http; empty: "<service>.<domain>"; "*": any host
-  std::string path = "/";           ///< http
+  std::uint16_t listen = 0;  ///< the gateways' port
+  std::string host;          ///< http; empty: "<service>.<domain>"; "*": any host
+  std::string path = "/";    ///< http
   gateway::Balance balance = gateway::Balance::round_robin;
   std::optional<gateway::RateLimit> rate_limit;
   std::optional<gateway::ConnectionLimit> connection_limit;
@@ -58,7 +58,7 @@ struct Service {
   std::map<std::string, std::string> env;
   std::vector<ServicePort> ports;
   runtime::Network network = runtime::Network::bridge;
-  std::uint32_t cpu_millis = 0;    ///< limit and reservation; 0: none
+  std::uint32_t cpu_millis = 0;  ///< limit and reservation; 0: none
   std::uint64_t memory_bytes = 0;
   std::uint32_t pids = 0;
   std::string user;
@@ -71,7 +71,7 @@ struct Service {
   std::map<std::string, std::string> node_labels;  ///< only nodes that have all of these
   std::optional<ServiceHealth> health;
   std::vector<Expose> expose;
-  std::vector<std::string> txt;      ///< TXT records at the service's name
+  std::vector<std::string> txt;        ///< TXT records at the service's name
   std::uint32_t drain_timeout_s = 30;  ///< how long an old instance may keep its connections
 
   friend bool operator==(const Service&, const Service&) = default;

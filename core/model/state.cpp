@@ -18,8 +18,6 @@ Record make_record(std::string_view base_txn, std::uint64_t version, const State
   return record;
 }
 
-bool is_authentic(const Record& record) {
-  return record.txn == txn_of(record.base, record.version, record.state_text);
-}
+bool is_authentic(const Record& record) { return record.txn == txn_of(record.base, record.version, record.state_text); }
 
 }  // namespace k4t::model

@@ -96,7 +96,8 @@ Result<Placed> read_labels(const std::string& node, const std::string& address, 
 
 std::string revision_of(const model::Service& service) {
   Json parts = Json(service);
-  for (const char* placed : {"replicas", "node_labels", "health", "expose", "txt", "drain_timeout_s"}) parts.erase(placed);
+  for (const char* placed : {"replicas", "node_labels", "health", "expose", "txt", "drain_timeout_s"})
+    parts.erase(placed);
   return sha256_hex(parts.dump()).substr(0, 12);
 }
 
@@ -126,13 +127,11 @@ runtime::InstanceSpec make_spec(const Making& making) {
   spec.env["K4T_SERVICE"] = service.name;
   spec.env["K4T_INSTANCE"] = making.instance;
   for (const auto& [name, value] : service.env) spec.env[name] = value;  // the user's word is the last
-  spec.labels = {{runtime::label::cluster, making.cluster},
-                 {runtime::label::service, service.name},
-                 {runtime::label::revision, revision_of(service)},
-                 {runtime::label::instance, making.instance},
-                 {runtime::label::operation, making.operation},
-                 {runtime::label::ports, join_ports(service, making.ports)},
-                 {runtime::label::declaration, Json(service).dump()}};
+  spec.labels = {
+      {runtime::label::cluster, making.cluster},          {runtime::label::service, service.name},
+      {runtime::label::revision, revision_of(service)},   {runtime::label::instance, making.instance},
+      {runtime::label::operation, making.operation},      {runtime::label::ports, join_ports(service, making.ports)},
+      {runtime::label::declaration, Json(service).dump()}};
   return spec;
 }
 

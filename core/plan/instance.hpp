@@ -17,12 +17,12 @@ namespace k4t::plan {
 /// One of this cluster's instances as its labels and its runtime tell.
 struct Placed {
   std::string node;
-  std::string name;      ///< the runtime's name of it
+  std::string name;  ///< the runtime's name of it
   std::string service;
   std::string revision;
-  std::string instance;  ///< the id within the service
-  std::string operation; ///< the operation that made it
-  std::string address;   ///< its node's
+  std::string instance;                        ///< the id within the service
+  std::string operation;                       ///< the operation that made it
+  std::string address;                         ///< its node's
   std::map<std::string, std::uint16_t> ports;  ///< host port by port name
   runtime::Phase phase = runtime::Phase::unknown;
   runtime::Health health = runtime::Health::none;
@@ -33,9 +33,7 @@ struct Placed {
   std::string detail;
 
   /// Serves or will again without anybody's help.
-  [[nodiscard]] bool alive() const {
-    return phase == runtime::Phase::running || phase == runtime::Phase::restarting;
-  }
+  [[nodiscard]] bool alive() const { return phase == runtime::Phase::running || phase == runtime::Phase::restarting; }
   /// Where the port answers; absent: it has no such port.
   [[nodiscard]] std::optional<gateway::Endpoint> endpoint(const std::string& port) const;
   [[nodiscard]] std::vector<gateway::Endpoint> endpoints() const;

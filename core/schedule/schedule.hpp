@@ -20,9 +20,9 @@ struct Room {
   std::uint64_t used_cpu_millis = 0;
   std::uint64_t used_memory_bytes = 0;
   std::map<std::string, std::uint32_t> instances;  ///< by service: those that stay, and those placed by this call
-  std::uint16_t first_port = 0;                     ///< inclusive range of host ports that may be given out
+  std::uint16_t first_port = 0;                    ///< inclusive range of host ports that may be given out
   std::uint16_t last_port = 0;
-  std::set<std::uint16_t> taken_ports;              ///< in use, or not to be used again yet
+  std::set<std::uint16_t> taken_ports;  ///< in use, or not to be used again yet
 };
 
 /// What one new instance needs.

@@ -53,7 +53,8 @@ void kill_descendants() {
   }
 }
 
-/// The guardian's life: commands come over `guard` ('T' ask politely, 'K' kill all); its end of file is the test's death.
+/// The guardian's life: commands come over `guard` ('T' ask politely, 'K' kill all); its end of file is the test's
+/// death.
 [[noreturn]] void guard_children(int guard, pid_t child) {
   for (;;) {
     char command = 'K';
@@ -167,9 +168,11 @@ std::string Scratch::read(const fs::path& file) {
   return text.str();
 }
 
-Server::Server(const std::vector<std::string>& argv, const fs::path& log, const std::map<std::string, std::string>& env) {
+Server::Server(const std::vector<std::string>& argv, const fs::path& log,
+               const std::map<std::string, std::string>& env) {
   if (argv.empty() || find_program(argv[0]).empty()) {
-    if (argv.empty() || ::access(argv[0].c_str(), X_OK) != 0) throw std::runtime_error("no such program: " + argv.at(0));
+    if (argv.empty() || ::access(argv[0].c_str(), X_OK) != 0)
+      throw std::runtime_error("no such program: " + argv.at(0));
   }
   int guard[2];
   int born[2];

@@ -18,10 +18,10 @@ namespace k4t::testing {
 bool require_real();
 
 /// Leaves the test as skipped with the reason, or as failed under K4T_REQUIRE_REAL=1.
-#define K4T_SKIP_OR_FAIL(REASON)                                     \
-  do {                                                               \
-    if (::k4t::testing::require_real()) GTEST_FAIL() << (REASON);    \
-    GTEST_SKIP() << (REASON);                                        \
+#define K4T_SKIP_OR_FAIL(REASON)                                  \
+  do {                                                            \
+    if (::k4t::testing::require_real()) GTEST_FAIL() << (REASON); \
+    GTEST_SKIP() << (REASON);                                     \
   } while (false)
 
 /// The program's path, looked for in PATH and the sbin folders; empty: not installed.
@@ -32,8 +32,7 @@ std::string find_program(const std::string& name);
 std::uint16_t free_port();
 
 /// Waits for a condition, polling; false when it did not come true in time. For conditions that no event announces.
-bool eventually(const std::function<bool()>& condition,
-                std::chrono::milliseconds timeout = std::chrono::seconds(10));
+bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds timeout = std::chrono::seconds(10));
 
 /// A folder that vanishes with this object, or soon after this process dies in whatever way.
 class Scratch {

@@ -33,7 +33,8 @@ class Call {
   explicit Call(const k4t_call& raw) : raw_(raw), begun_(Clock::now()) {}
 
   /// Time left before the deadline, never negative; `fallback` where the caller set none.
-  [[nodiscard]] std::chrono::milliseconds remaining(std::chrono::milliseconds fallback = std::chrono::minutes(10)) const {
+  [[nodiscard]] std::chrono::milliseconds remaining(
+      std::chrono::milliseconds fallback = std::chrono::minutes(10)) const {
     const auto whole = raw_.timeout_ms == 0 ? fallback : std::chrono::milliseconds(raw_.timeout_ms);
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(begun_ + whole - Clock::now());
     return std::max(left, std::chrono::milliseconds(0));

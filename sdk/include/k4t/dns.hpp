@@ -34,8 +34,8 @@ K4T_JSON(RecordSet, name, type, ttl_s, values)
 
 /// Everything that the DNS servers of a cluster serve below `suffix`.
 struct State {
-  std::string suffix;                ///< fully qualified, lower case, without the final dot
-  std::vector<RecordSet> records;    ///< sorted by name, then type; distinct
+  std::string suffix;              ///< fully qualified, lower case, without the final dot
+  std::vector<RecordSet> records;  ///< sorted by name, then type; distinct
   auto operator<=>(const State&) const = default;
 };
 K4T_JSON(State, suffix, records)

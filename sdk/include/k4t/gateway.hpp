@@ -15,8 +15,8 @@ namespace k4t::gateway {
 
 /// Feature names for Manifest::capabilities.
 namespace capability {
-inline constexpr const char* http = "http";                                  ///< HTTP listeners
-inline constexpr const char* tcp = "tcp";                                    ///< TCP listeners
+inline constexpr const char* http = "http";  ///< HTTP listeners
+inline constexpr const char* tcp = "tcp";    ///< TCP listeners
 inline constexpr const char* balance_round_robin = "balance.round_robin";
 inline constexpr const char* balance_least_connections = "balance.least_connections";
 inline constexpr const char* balance_source_hash = "balance.source_hash";
@@ -107,8 +107,8 @@ K4T_JSON(Route, host, path, backend, rate_limit, connection_limit)
 struct Listener {
   std::uint16_t port = 0;  ///< unique in a State
   Protocol protocol = Protocol::http;
-  std::vector<Route> routes;  ///< http; sorted by host, then path
-  std::string backend;        ///< tcp
+  std::vector<Route> routes;                        ///< http; sorted by host, then path
+  std::string backend;                              ///< tcp
   std::optional<RateLimit> rate_limit;              ///< tcp
   std::optional<ConnectionLimit> connection_limit;  ///< tcp
   auto operator<=>(const Listener&) const = default;

@@ -105,31 +105,27 @@ Result<T> decode(const Json& from) {
 }  // namespace k4t
 
 /// Gives a struct its JSON form: an object with one key per listed field. To be used in the struct's own namespace.
-#define K4T_JSON(TYPE, ...)                                                                       \
-  inline void to_json(::k4t::Json& k4t_json, const TYPE& k4t_value) {                             \
-    k4t_json = ::k4t::Json::object();                                                             \
-    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_PUT, __VA_ARGS__))                          \
-  }                                                                                               \
-  inline void from_json(const ::k4t::Json& k4t_json, TYPE& k4t_value) {                           \
-    if (!k4t_json.is_object()) throw std::invalid_argument("expected an object for " #TYPE);      \
-    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_GET, __VA_ARGS__))                          \
+#define K4T_JSON(TYPE, ...)                                                                  \
+  inline void to_json(::k4t::Json& k4t_json, const TYPE& k4t_value) {                        \
+    k4t_json = ::k4t::Json::object();                                                        \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_PUT, __VA_ARGS__))                     \
+  }                                                                                          \
+  inline void from_json(const ::k4t::Json& k4t_json, TYPE& k4t_value) {                      \
+    if (!k4t_json.is_object()) throw std::invalid_argument("expected an object for " #TYPE); \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_GET, __VA_ARGS__))                     \
   }
 #define K4T_JSON_PUT(FIELD) ::k4t::detail::put_field(k4t_json, #FIELD, k4t_value.FIELD);
 #define K4T_JSON_GET(FIELD) ::k4t::detail::get_field(k4t_json, #FIELD, k4t_value.FIELD);
 
 /// Gives a struct without fields its JSON form, the empty object.
-#define K4T_JSON_EMPTY(TYPE)                                                                      \
-  inline void to_json(::k4t::Json& k4t_json, const TYPE&) { k4t_json = ::k4t::Json::object(); }   \
+#define K4T_JSON_EMPTY(TYPE)                                                                    \
+  inline void to_json(::k4t::Json& k4t_json, const TYPE&) { k4t_json = ::k4t::Json::object(); } \
   inline void from_json(const ::k4t::Json&, TYPE&) {}
 
 /// Gives an enum its JSON form, a string, and `to_string`: K4T_JSON_ENUM(Mode, {Mode::http, "http"}, …).
 /// Unlike nlohmann's own macro an unknown string is an error, never silently the first value.
-#define K4T_JSON_ENUM(ENUM, ...)                                                                  \
-  constexpr auto k4t_enum_names(ENUM) {                                                           \
-    return std::to_array<std::pair<ENUM, std::string_view>>({__VA_ARGS__});                       \
-  }                                                                                               \
-  inline std::string_view to_string(ENUM value) { return ::k4t::detail::enum_name(value); }       \
-  inline void to_json(::k4t::Json& json, ENUM value) { json = std::string(to_string(value)); }    \
-  inline void from_json(const ::k4t::Json& json, ENUM& value) {                                   \
-    value = ::k4t::detail::enum_value<ENUM>(json);                                                \
-  }
+#define K4T_JSON_ENUM(ENUM, ...)                                                                                  \
+  constexpr auto k4t_enum_names(ENUM) { return std::to_array<std::pair<ENUM, std::string_view>>({__VA_ARGS__}); } \
+  inline std::string_view to_string(ENUM value) { return ::k4t::detail::enum_name(value); }                       \
+  inline void to_json(::k4t::Json& json, ENUM value) { json = std::string(to_string(value)); }                    \
+  inline void from_json(const ::k4t::Json& json, ENUM& value) { value = ::k4t::detail::enum_value<ENUM>(json); }

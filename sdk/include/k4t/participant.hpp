@@ -92,7 +92,7 @@ K4T_JSON(AbortRequest, txn)
 }  // namespace k4t
 
 /// Gives the participant contract's requests their JSON form for one kind's State.
-#define K4T_JSON_PARTICIPANT(STATE)                                     \
-  K4T_JSON(::k4t::Expected<STATE>, at, state)                           \
-  K4T_JSON(::k4t::ObserveRequest<STATE>, expected)                      \
+#define K4T_JSON_PARTICIPANT(STATE)                \
+  K4T_JSON(::k4t::Expected<STATE>, at, state)      \
+  K4T_JSON(::k4t::ObserveRequest<STATE>, expected) \
   K4T_JSON(::k4t::PrepareRequest<STATE>, seen, target, state, base)

@@ -18,10 +18,10 @@ namespace k4t {
 
 /// What a plugin says of itself before anything is opened (sdk/schema/manifest.json).
 struct Manifest {
-  std::string name;     ///< the vendor's short name, as users write it in `driver = "…"`
-  std::string kind;     ///< "runtime", "gateway", "dns" or "power"; filled in by K4T_EXPORT_DRIVER
-  std::string version;  ///< the plugin's own version, for people
-  std::string summary;  ///< one line for `k4t plugin ls`
+  std::string name;                       ///< the vendor's short name, as users write it in `driver = "…"`
+  std::string kind;                       ///< "runtime", "gateway", "dns" or "power"; filled in by K4T_EXPORT_DRIVER
+  std::string version;                    ///< the plugin's own version, for people
+  std::string summary;                    ///< one line for `k4t plugin ls`
   std::vector<std::string> apis;          ///< e.g. {"gateway.v1"}; filled in by K4T_EXPORT_DRIVER
   std::vector<std::string> capabilities;  ///< feature names, see the kind's header
   bool concurrent = false;                ///< calls on one handle may run in parallel
@@ -161,8 +161,8 @@ class DirectCallee final : public Callee {
 
 }  // namespace k4t
 
-#define K4T_EXPORT_DRIVER(KIND, DESCRIBE, OPEN)                                                   \
-  extern "C" {                                                                                    \
-  K4T_EXPORT extern const k4t_driver k4t_driver_v1;                                               \
-  const k4t_driver k4t_driver_v1 = ::k4t::Exported<KIND, DESCRIBE, OPEN>::table;                  \
+#define K4T_EXPORT_DRIVER(KIND, DESCRIBE, OPEN)                                  \
+  extern "C" {                                                                   \
+  K4T_EXPORT extern const k4t_driver k4t_driver_v1;                              \
+  const k4t_driver k4t_driver_v1 = ::k4t::Exported<KIND, DESCRIBE, OPEN>::table; \
   }

@@ -104,15 +104,15 @@ class [[nodiscard]] Result<void> {
 }  // namespace k4t
 
 /// Leaves the enclosing function with EXPR's Error if it has one.
-#define K4T_TRY(EXPR)                                          \
-  do {                                                         \
+#define K4T_TRY(EXPR)                                            \
+  do {                                                           \
     if (auto k4t_try = (EXPR); !k4t_try) return k4t_try.error(); \
   } while (false)
 
 /// `K4T_ASSIGN(auto x, f());`: x is f()'s value, or the enclosing function returns its Error.
 #define K4T_ASSIGN(DECLARATION, EXPR) K4T_ASSIGN_AT(DECLARATION, EXPR, __LINE__)
 #define K4T_ASSIGN_AT(DECLARATION, EXPR, LINE) K4T_ASSIGN_AS(DECLARATION, EXPR, LINE)
-#define K4T_ASSIGN_AS(DECLARATION, EXPR, LINE)                    \
-  auto k4t_result_##LINE = (EXPR);                                \
-  if (!k4t_result_##LINE) return k4t_result_##LINE.error();       \
+#define K4T_ASSIGN_AS(DECLARATION, EXPR, LINE)              \
+  auto k4t_result_##LINE = (EXPR);                          \
+  if (!k4t_result_##LINE) return k4t_result_##LINE.error(); \
   DECLARATION = *std::move(k4t_result_##LINE)

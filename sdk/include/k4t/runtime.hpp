@@ -38,9 +38,9 @@ inline constexpr const char* declaration = "k4t.declaration";  ///< canonical JS
 struct NodeInfo {
   std::uint32_t cpus = 0;
   std::uint64_t memory_bytes = 0;
-  std::string architecture;     ///< as the kernel names it, e.g. "x86_64"
-  std::string os;               ///< for people
-  std::string runtime_version;  ///< for people
+  std::string architecture;           ///< as the kernel names it, e.g. "x86_64"
+  std::string os;                     ///< for people
+  std::string runtime_version;        ///< for people
   std::vector<std::string> warnings;  ///< what doctor should tell, e.g. limits that are not enforced here
 };
 K4T_JSON(NodeInfo, cpus, memory_bytes, architecture, os, runtime_version, warnings)
@@ -57,8 +57,8 @@ K4T_JSON(ImageReply, id)
 
 struct PortMap {
   std::uint16_t container_port = 0;
-  std::uint16_t host_port = 0;  ///< on the address that the node was opened with; equal to container_port with host
-  std::string protocol = "tcp"; ///< "tcp" or "udp"
+  std::uint16_t host_port = 0;   ///< on the address that the node was opened with; equal to container_port with host
+  std::string protocol = "tcp";  ///< "tcp" or "udp"
   friend bool operator==(const PortMap&, const PortMap&) = default;
 };
 K4T_JSON(PortMap, container_port, host_port, protocol)
@@ -114,12 +114,12 @@ struct Instance {
   std::vector<PortMap> ports;
   Phase phase = Phase::unknown;
   Health health = Health::none;
-  std::int32_t exit_code = 0;       ///< of the last life, where phase is exited or restarting
+  std::int32_t exit_code = 0;  ///< of the last life, where phase is exited or restarting
   std::uint32_t restarts = 0;
-  std::int64_t started_at_s = 0;    ///< Unix time, 0: never
-  std::uint32_t cpu_millis = 0;     ///< limits, 0: none
+  std::int64_t started_at_s = 0;  ///< Unix time, 0: never
+  std::uint32_t cpu_millis = 0;   ///< limits, 0: none
   std::uint64_t memory_bytes = 0;
-  std::string detail;               ///< for people: why it ended, e.g. "out of memory"
+  std::string detail;  ///< for people: why it ended, e.g. "out of memory"
   friend bool operator==(const Instance&, const Instance&) = default;
 };
 K4T_JSON(Instance, id, name, image, labels, ports, phase, health, exit_code, restarts, started_at_s, cpu_millis,

@@ -19,8 +19,8 @@ namespace k4t::transport {
 /// A command as an argument vector; nothing is ever interpreted by a shell.
 struct Command {
   std::vector<std::string> argv;
-  std::string input;                        ///< standard input, then end of file
-  std::map<std::string, std::string> env;   ///< added to the host's own
+  std::string input;                       ///< standard input, then end of file
+  std::map<std::string, std::string> env;  ///< added to the host's own
   std::chrono::milliseconds timeout = std::chrono::seconds(30);
   std::size_t output_limit_bytes = 4u << 20;  ///< more than this on one channel: the rest is dropped
   std::function<bool()> cancelled;            ///< polled; true: the command is killed and DEADLINE returned
@@ -46,8 +46,8 @@ class Stream {
 
 /// One machine. Thread-safe. Errors: UNAVAILABLE where the machine or the socket does not answer or the machine cannot
 /// do it now (disk full or failing, out of memory), so that the same request may succeed later; DEADLINE where time ran
-/// out (the effect is then unknown); NOT_FOUND where a named file, or the folder it should be in, is known to be absent;
-/// BUSY where a swapper keeps its lock for 10 s; INVALID_ARGUMENT with the system's reason where it refuses.
+/// out (the effect is then unknown); NOT_FOUND where a named file, or the folder it should be in, is known to be
+/// absent; BUSY where a swapper keeps its lock for 10 s; INVALID_ARGUMENT with the system's reason where it refuses.
 class Host {
  public:
   virtual ~Host() = default;
@@ -60,12 +60,13 @@ class Host {
 
   virtual Result<std::string> read_file(const std::string& path) = 0;
 
-  /// Replaces the file as a whole and durably: temporary file beside it, fsync, rename, fsync of the folder. Readers see
-  /// the old or the new content, a power cut leaves the old or the new.
+  /// Replaces the file as a whole and durably: temporary file beside it, fsync, rename, fsync of the folder. Readers
+  /// see the old or the new content, a power cut leaves the old or the new.
   virtual Result<void> put_file(const std::string& path, std::string_view bytes, unsigned mode) = 0;
 
   /// put_file if the present content is exactly `expected` (absent: there is no such file), else CONFLICT and nothing
-  /// changed. Swappers of one path exclude each other by a lock on PATH.lock; a swapper that dies leaves no lock behind.
+  /// changed. Swappers of one path exclude each other by a lock on PATH.lock; a swapper that dies leaves no lock
+  /// behind.
   virtual Result<void> swap_file(const std::string& path, const std::optional<std::string>& expected,
                                  std::string_view bytes, unsigned mode) = 0;
 

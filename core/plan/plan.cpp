@@ -1,0 +1,302 @@
+#include "plan/plan.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "plan/routing.hpp"
+#include "schedule/schedule.hpp"
+
+namespace k4t::plan {
+namespace {
+
+const model::Node* find_node(const model::Cluster& cluster, const std::string& name) {
+  const auto found = std::find_if(cluster.nodes.begin(), cluster.nodes.end(),
+                                  [&name](const model::Node& node) { return node.name == name; });
+  return found == cluster.nodes.end() ? nullptr : &*found;
+}
+
+/// One call of make_plan.
+class Planner {
+ public:
+  Planner(const model::Cluster& cluster, const std::vector<model::Service>& services, const World& world,
+          const std::string& operation, const DrawId& draw_id)
+      : cluster_(cluster), services_(services), world_(world), operation_(operation), draw_id_(draw_id) {
+    if (world.latest) {
+      const auto routed = routed_endpoints(*world.latest);
+      routed_.insert(routed.begin(), routed.end());
+    }
+  }
+
+  Plan make() {
+    for (const NodeView& view : world_.nodes) read_node(view);
+    make_rooms();
+    for (const model::Service& service : services_) plan_service(service);
+    remove_orphans();
+    finish();
+    return std::move(plan_);
+  }
+
+ private:
+  void read_node(const NodeView& view) {
+    const model::Node* node = find_node(cluster_, view.name);
+    if (node == nullptr) return;
+    if (view.problem) {
+      plan_.warnings.push_back("node '" + view.name +
+                               "' cannot be read, so nothing is changed there: " + view.problem->message);
+      for (const Placed& placed : world_.last_known) {
+        if (placed.node == view.name) unreadable_.push_back(placed);
+      }
+      return;
+    }
+    for (const runtime::Instance& instance : view.instances) {
+      auto placed = read_labels(view.name, node->address, instance);
+      if (placed) {
+        present_.push_back(*std::move(placed));
+      } else {
+        plan_.warnings.push_back(placed.error().message);
+      }
+    }
+  }
+
+  /// Everything that is on a node takes its room until it is gone, what this plan removes included.
+  void make_rooms() {
+    for (const NodeView& view : world_.nodes) {
+      const model::Node* node = find_node(cluster_, view.name);
+      if (node == nullptr || view.problem) continue;
+      schedule::Room room;
+      room.node = view.name;
+      room.labels = node->labels;
+      room.cpu_millis = node->cpu_millis.value_or(view.info.cpus * 1000);
+      room.memory_bytes = node->memory_bytes.value_or(view.info.memory_bytes);
+      room.first_port = node->first_port;
+      room.last_port = node->last_port;
+      for (const runtime::Instance& instance : view.instances) {
+        room.used_cpu_millis += instance.cpu_millis;
+        room.used_memory_bytes += instance.memory_bytes;
+        for (const auto& port : instance.ports) room.taken_ports.insert(port.host_port);
+      }
+      for (const Placed& placed : present_) {
+        if (placed.node != view.name) continue;
+        for (const auto& [name, port] : placed.ports) room.taken_ports.insert(port);
+      }
+      reserve_ports(*node, room);
+      rooms_.push_back(std::move(room));
+    }
+  }
+
+  /// Ports that traffic may still be sent to, be it by the latest state or by a participant that lags behind it.
+  void reserve_ports(const model::Node& node, schedule::Room& room) const {
+    for (const auto& endpoint : routed_) {
+      if (endpoint.address == node.address) room.taken_ports.insert(endpoint.port);
+    }
+    for (const auto& endpoint : world_.not_reusable) {
+      if (endpoint.address == node.address) room.taken_ports.insert(endpoint.port);
+    }
+    // Nodes that share an address share its ports.
+    for (const Placed& placed : present_) {
+      if (placed.address != node.address) continue;
+      for (const auto& [name, port] : placed.ports) room.taken_ports.insert(port);
+    }
+  }
+
+  [[nodiscard]] bool is_routed(const Placed& placed) const {
+    const auto endpoints = placed.endpoints();
+    return std::any_of(endpoints.begin(), endpoints.end(),
+                       [this](const gateway::Endpoint& endpoint) { return routed_.contains(endpoint); });
+  }
+
+  void plan_service(const model::Service& service) {
+    const std::string revision = revision_of(service);
+    std::vector<Placed> current;
+    std::vector<Placed> old;
+    std::uint32_t unknown = 0;
+    for (const Placed& placed : unreadable_) {
+      if (placed.service != service.name) continue;
+      ++unknown;
+      plan_.kept.push_back(placed);
+    }
+    for (const Placed& placed : present_) {
+      if (placed.service != service.name) continue;
+      const bool fits = placed.revision == revision && placed.alive() && matches_labels(service, placed.node);
+      (fits ? current : old).push_back(placed);
+    }
+
+    const std::uint32_t wanted = service.replicas > unknown ? service.replicas - unknown : 0;
+    keep_or_scale_down(current, wanted);
+    const std::uint32_t kept = std::min<std::uint32_t>(wanted, static_cast<std::uint32_t>(current.size()));
+    const std::uint32_t missing = wanted - kept;
+    const std::uint32_t made = create(service, revision, missing);
+    retire(service, revision, std::move(old), missing - made);
+  }
+
+  [[nodiscard]] bool matches_labels(const model::Service& service, const std::string& node_name) const {
+    const model::Node* node = find_node(cluster_, node_name);
+    return node != nullptr &&
+           std::all_of(service.node_labels.begin(), service.node_labels.end(), [&](const auto& label) {
+             const auto found = node->labels.find(label.first);
+             return found != node->labels.end() && found->second == label.second;
+           });
+  }
+
+  /// Keeps the best `wanted`: those that serve already before those that never did, then one from each node in turn.
+  void keep_or_scale_down(std::vector<Placed>& current, std::uint32_t wanted) {
+    std::sort(current.begin(), current.end(), [](const Placed& a, const Placed& b) {
+      return std::tie(a.started_at_s, a.name) < std::tie(b.started_at_s, b.name);
+    });
+    std::map<std::string, std::uint32_t> kept_on;
+    std::vector<Placed> candidates = current;
+    for (std::uint32_t kept = 0; kept < wanted && !candidates.empty(); ++kept) {
+      const auto best = std::min_element(candidates.begin(), candidates.end(), [&](const Placed& a, const Placed& b) {
+        return std::make_tuple(!is_routed(a), kept_on[a.node]) < std::make_tuple(!is_routed(b), kept_on[b.node]);
+      });
+      ++kept_on[best->node];
+      count_in_room(*best);
+      plan_.kept.push_back(*best);
+      candidates.erase(best);
+    }
+    for (Placed& placed : candidates) plan_.removals.push_back({std::move(placed), Cause::scaled_down});
+  }
+
+  void count_in_room(const Placed& placed) {
+    for (schedule::Room& room : rooms_) {
+      if (room.node == placed.node) ++room.instances[placed.service];
+    }
+  }
+
+  /// Returns how many of the `missing` found room.
+  std::uint32_t create(const model::Service& service, const std::string& revision, std::uint32_t missing) {
+    const schedule::Need need{service.name, service.cpu_millis, service.memory_bytes, service.node_labels,
+                              static_cast<std::uint32_t>(service.ports.size())};
+    std::uint32_t made = 0;
+    for (; made < missing; ++made) {
+      const auto placement = schedule::place(need, rooms_);
+      if (!placement) break;
+      const model::Node& node = *find_node(cluster_, placement->node);
+      block_on_shared_address(node, placement->ports);
+      const std::string id = draw_unused_id();
+      Creation creation;
+      creation.spec = make_spec({service, cluster_.name, operation_, id, placement->ports});
+      creation.placed.node = node.name;
+      creation.placed.name = creation.spec.name;
+      creation.placed.service = service.name;
+      creation.placed.revision = revision;
+      creation.placed.instance = id;
+      creation.placed.operation = operation_;
+      creation.placed.address = node.address;
+      creation.placed.cpu_millis = service.cpu_millis;
+      creation.placed.memory_bytes = service.memory_bytes;
+      for (std::size_t i = 0; i < service.ports.size(); ++i) {
+        creation.placed.ports[service.ports[i].name] = placement->ports[i];
+      }
+      plan_.creations.push_back(std::move(creation));
+    }
+    if (made < missing) shortage_[service.name] = schedule::explain(need, rooms_);
+    return made;
+  }
+
+  void block_on_shared_address(const model::Node& node, const std::vector<std::uint16_t>& ports) {
+    for (schedule::Room& room : rooms_) {
+      if (room.node != node.name && find_node(cluster_, room.node)->address == node.address) {
+        room.taken_ports.insert(ports.begin(), ports.end());
+      }
+    }
+  }
+
+  std::string draw_unused_id() {
+    for (;;) {
+      std::string id = draw_id_();
+      const auto same = [&id](const Placed& placed) { return placed.instance == id; };
+      if (std::none_of(present_.begin(), present_.end(), same) && ids_.insert(id).second) return id;
+    }
+  }
+
+  /// Old instances go when new ones take their place. When `short_by` new ones found no room, as many old ones that
+  /// serve stay until a later round, which has the room of those that went.
+  void retire(const model::Service& service, const std::string& revision, std::vector<Placed> old,
+              std::uint32_t short_by) {
+    std::sort(old.begin(), old.end(), [this](const Placed& a, const Placed& b) {
+      return std::make_tuple(!(a.alive() && is_routed(a)), a.name) <
+             std::make_tuple(!(b.alive() && is_routed(b)), b.name);
+    });
+    std::uint32_t stay = 0;
+    bool frees_room = false;
+    for (Placed& placed : old) {
+      if (stay < short_by && placed.alive()) {
+        ++stay;
+        plan_.kept.push_back(std::move(placed));
+        continue;
+      }
+      frees_room = true;
+      const Cause cause = !placed.alive()               ? Cause::not_running
+                          : placed.revision == revision ? Cause::wrong_node
+                                                        : Cause::replaced;
+      plan_.removals.push_back({std::move(placed), cause});
+    }
+    if (short_by == 0) return;
+    if (frees_room) {  // so every round but the last removes something, and the rounds come to an end
+      plan_.complete = false;
+      return;
+    }
+    plan_.problems.push_back("service '" + service.name + "' lacks room for " + std::to_string(short_by) + " of its " +
+                             std::to_string(service.replicas) + " instances: " + shortage_[service.name] +
+                             ". Add a node, or lower the service's replicas, memory or cpu");
+  }
+
+  void remove_orphans() {
+    std::set<std::string> wanted;
+    for (const model::Service& service : services_) wanted.insert(service.name);
+    for (Placed& placed : present_) {
+      if (!wanted.contains(placed.service)) plan_.removals.push_back({placed, Cause::service_deleted});
+    }
+  }
+
+  void finish() {
+    const auto by_name = [](const auto& a, const auto& b) { return a.placed.name < b.placed.name; };
+    std::sort(plan_.creations.begin(), plan_.creations.end(), by_name);
+    std::sort(plan_.removals.begin(), plan_.removals.end(), by_name);
+    std::sort(plan_.kept.begin(), plan_.kept.end(), [](const Placed& a, const Placed& b) { return a.name < b.name; });
+    std::vector<Placed> routed = plan_.kept;
+    for (const Creation& creation : plan_.creations) routed.push_back(creation.placed);
+    plan_.state = routing_state(cluster_, services_, routed);
+    // A cluster that never had anything and wants nothing needs no first version.
+    const model::State before = world_.latest.value_or(model::State{});
+    plan_.state_changes = world_.latest ? !(before == plan_.state) : !services_.empty();
+    for (const Creation& creation : plan_.creations) {
+      if (creation.spec.name.size() > 63) {
+        plan_.problems.push_back("the instance name '" + creation.spec.name +
+                                 "' is longer than 63 characters; shorten the cluster's or the service's name");
+      }
+    }
+  }
+
+  const model::Cluster& cluster_;
+  const std::vector<model::Service>& services_;
+  const World& world_;
+  const std::string& operation_;
+  const DrawId& draw_id_;
+  Plan plan_;
+  std::vector<Placed> present_;
+  std::vector<Placed> unreadable_;
+  std::set<gateway::Endpoint> routed_;
+  std::vector<schedule::Room> rooms_;
+  std::map<std::string, std::string> shortage_;
+  std::set<std::string> ids_;
+};
+
+}  // namespace
+
+Plan make_plan(const model::Cluster& cluster, const std::vector<model::Service>& services, const World& world,
+               const std::string& operation, const DrawId& draw_id) {
+  return Planner(cluster, services, world, operation, draw_id).make();
+}
+
+std::uint32_t scaled_down_percent(const Plan& plan) {
+  const std::size_t before = plan.removals.size() + plan.kept.size();
+  const auto scaled = std::count_if(plan.removals.begin(), plan.removals.end(),
+                                    [](const Removal& removal) { return removal.cause == Cause::scaled_down; });
+  return before == 0 ? 0 : static_cast<std::uint32_t>(static_cast<std::size_t>(scaled) * 100 / before);
+}
+
+}  // namespace k4t::plan

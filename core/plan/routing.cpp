@@ -1,0 +1,259 @@
+#include "plan/routing.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
+#include <tuple>
+
+namespace k4t::plan {
+namespace {
+
+template <class T>
+void sort_unique(std::vector<T>& values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+}
+
+template <class Things>
+std::vector<std::string> names_of(const Things& things) {
+  std::vector<std::string> names;
+  for (const auto& thing : things) names.push_back(thing.name);
+  sort_unique(names);
+  return names;
+}
+
+bool is_ipv6(const std::string& address) { return address.find(':') != std::string::npos; }
+
+/// Gathers records by name and type, then sorts them.
+class RecordSets {
+ public:
+  explicit RecordSets(std::uint32_t ttl_s) : ttl_s_(ttl_s) {}
+
+  void add(const std::string& name, dns::Type type, const std::string& value) { sets_[{name, type}].push_back(value); }
+  void add_address(const std::string& name, const std::string& address) {
+    add(name, is_ipv6(address) ? dns::Type::aaaa : dns::Type::a, address);
+  }
+
+  [[nodiscard]] std::vector<dns::RecordSet> take() {
+    std::vector<dns::RecordSet> records;
+    for (auto& [key, values] : sets_) {
+      sort_unique(values);
+      records.push_back({key.first, key.second, ttl_s_, std::move(values)});
+    }
+    return records;
+  }
+
+ private:
+  std::uint32_t ttl_s_;
+  std::map<std::pair<std::string, dns::Type>, std::vector<std::string>> sets_;
+};
+
+class Builder {
+ public:
+  Builder(const model::Cluster& cluster, const std::vector<Placed>& routed)
+      : cluster_(cluster), routed_(routed), records_(cluster.dns_ttl_s) {}
+
+  void add(const model::Service& service) {
+    for (const model::Expose& expose : service.expose) {
+      if (!cluster_.gateways.empty()) add_exposed(service, expose);
+      add_srv(service, expose);
+    }
+    if (!service.expose.empty()) add_addresses(service);
+    for (const std::string& text : service.txt) records_.add(name_of(service), dns::Type::txt, text);
+  }
+
+  model::State take() {
+    model::State state;
+    for (auto& [port, listener] : listeners_) {
+      std::sort(listener.routes.begin(), listener.routes.end());
+      state.gateways.listeners.push_back(std::move(listener));
+    }
+    std::sort(backends_.begin(), backends_.end());
+    state.gateways.backends = std::move(backends_);
+    state.dns = {cluster_.domain, records_.take()};
+    state.gateway_members = names_of(cluster_.gateways);
+    state.dns_members = names_of(cluster_.dns);
+    state.witnesses = cluster_.witnesses;
+    std::sort(state.witnesses.begin(), state.witnesses.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+    return state;
+  }
+
+ private:
+  std::string name_of(const model::Service& service) const { return service.name + '.' + cluster_.domain; }
+
+  std::string name_of(const Placed& placed, const model::Service& service) const {
+    return placed.instance + '.' + name_of(service);
+  }
+
+  std::vector<gateway::Endpoint> endpoints_of(const model::Service& service, const std::string& port) const {
+    std::vector<gateway::Endpoint> endpoints;
+    for (const Placed& placed : routed_) {
+      if (placed.service != service.name) continue;
+      if (const auto endpoint = placed.endpoint(port)) endpoints.push_back(*endpoint);
+    }
+    sort_unique(endpoints);
+    return endpoints;
+  }
+
+  /// One backend per (service, port, listener); a second route that wants it otherwise gets one of its own.
+  std::string backend_for(const model::Service& service, const model::Expose& expose) {
+    gateway::Backend backend;
+    backend.protocol = expose.protocol;
+    backend.balance = expose.balance;
+    backend.endpoints = endpoints_of(service, expose.port);
+    if (service.health && service.health->port == expose.port) backend.health = service.health->check;
+    backend.connect_timeout_ms = expose.connect_timeout_ms;
+    backend.idle_timeout_ms = expose.idle_timeout_ms;
+    const std::string stem = service.name + '-' + expose.port + '-' + std::to_string(expose.listen);
+    for (int number = 1;; ++number) {
+      backend.name = number == 1 ? stem : stem + '-' + std::to_string(number);
+      const auto same = std::find_if(backends_.begin(), backends_.end(),
+                                     [&](const gateway::Backend& other) { return other.name == backend.name; });
+      if (same == backends_.end()) break;
+      if (*same == backend) return backend.name;
+    }
+    backends_.push_back(backend);
+    return backend.name;
+  }
+
+  void add_exposed(const model::Service& service, const model::Expose& expose) {
+    gateway::Listener& listener = listeners_[expose.listen];
+    listener.port = expose.listen;
+    listener.protocol = expose.protocol;
+    if (expose.protocol == gateway::Protocol::tcp) {
+      listener.backend = backend_for(service, expose);
+      listener.rate_limit = expose.rate_limit;
+      listener.connection_limit = expose.connection_limit;
+      return;
+    }
+    gateway::Route route;
+    if (expose.host.empty()) {
+      route.host = name_of(service);
+    } else if (expose.host != "*") {
+      route.host = expose.host;
+    }
+    route.path = expose.path;
+    route.backend = backend_for(service, expose);
+    route.rate_limit = expose.rate_limit;
+    route.connection_limit = expose.connection_limit;
+    listener.routes.push_back(std::move(route));
+  }
+
+  void add_srv(const model::Service& service, const model::Expose& expose) {
+    const std::string name = '_' + expose.port + "._tcp." + name_of(service);
+    if (!cluster_.gateways.empty()) {
+      records_.add(name, dns::Type::srv, "0 0 " + std::to_string(expose.listen) + ' ' + name_of(service));
+      return;
+    }
+    for (const Placed& placed : routed_) {
+      if (placed.service != service.name) continue;
+      if (const auto endpoint = placed.endpoint(expose.port)) {
+        records_.add(name, dns::Type::srv, "0 0 " + std::to_string(endpoint->port) + ' ' + name_of(placed, service));
+      }
+    }
+  }
+
+  void add_addresses(const model::Service& service) {
+    for (const model::Driven& gateway : cluster_.gateways) records_.add_address(name_of(service), gateway.address);
+    if (!cluster_.gateways.empty()) return;
+    for (const Placed& placed : routed_) {
+      if (placed.service != service.name) continue;
+      records_.add_address(name_of(service), placed.address);
+      records_.add_address(name_of(placed, service), placed.address);
+    }
+  }
+
+  const model::Cluster& cluster_;
+  const std::vector<Placed>& routed_;
+  RecordSets records_;
+  std::map<std::uint16_t, gateway::Listener> listeners_;
+  std::vector<gateway::Backend> backends_;
+};
+
+std::string route_line(const gateway::Listener& listener, const gateway::Route& route) {
+  return "http :" + std::to_string(listener.port) + ' ' + (route.host.empty() ? "*" : route.host) + route.path + " → " +
+         route.backend;
+}
+
+/// Everything that differs between two states as sorted lines; what stands in one set only has changed.
+std::set<std::string> lines_of(const model::State& state) {
+  std::set<std::string> lines;
+  for (const auto& listener : state.gateways.listeners) {
+    if (listener.protocol == gateway::Protocol::tcp) {
+      lines.insert("tcp  :" + std::to_string(listener.port) + " → " + listener.backend);
+    }
+    for (const auto& route : listener.routes) lines.insert(route_line(listener, route));
+  }
+  for (const auto& backend : state.gateways.backends) {
+    for (const auto& endpoint : backend.endpoints) {
+      lines.insert("endpoint " + backend.name + ' ' + endpoint.address + ':' + std::to_string(endpoint.port));
+    }
+  }
+  for (const auto& set : state.dns.records) {
+    for (const auto& value : set.values) {
+      lines.insert("dns  " + set.name + ' ' + std::to_string(set.ttl_s) + ' ' + std::string(to_string(set.type)) + ' ' +
+                   value);
+    }
+  }
+  for (const auto& member : state.gateway_members) lines.insert("gateway " + member);
+  for (const auto& member : state.dns_members) lines.insert("dns server " + member);
+  for (const auto& witness : state.witnesses) {
+    lines.insert("witness " + witness.id + " on " + witness.host + ' ' + witness.path);
+  }
+  return lines;
+}
+
+}  // namespace
+
+model::State routing_state(const model::Cluster& cluster, const std::vector<model::Service>& services,
+                           const std::vector<Placed>& routed) {
+  Builder builder(cluster, routed);
+  for (const model::Service& service : services) builder.add(service);
+  return builder.take();
+}
+
+std::vector<gateway::Endpoint> routed_endpoints(const model::State& state) {
+  std::vector<gateway::Endpoint> endpoints;
+  for (const auto& backend : state.gateways.backends) {
+    endpoints.insert(endpoints.end(), backend.endpoints.begin(), backend.endpoints.end());
+  }
+  sort_unique(endpoints);
+  return endpoints;
+}
+
+std::vector<std::string> needed_capabilities(const gateway::State& state) {
+  namespace feature = gateway::capability;
+  std::set<std::string> needed;
+  const auto limits = [&needed](const auto& limited) {
+    if (limited.rate_limit) needed.insert(feature::rate_limit);
+    if (limited.connection_limit) needed.insert(feature::connection_limit);
+  };
+  for (const auto& listener : state.listeners) {
+    needed.insert(listener.protocol == gateway::Protocol::http ? feature::http : feature::tcp);
+    limits(listener);
+    for (const auto& route : listener.routes) limits(route);
+  }
+  for (const auto& backend : state.backends) {
+    needed.insert("balance." + std::string(to_string(backend.balance)));
+    if (backend.health) needed.insert(feature::health_active);
+  }
+  return {needed.begin(), needed.end()};
+}
+
+std::vector<std::string> describe_difference(const model::State& before, const model::State& after) {
+  const auto old_lines = lines_of(before);
+  const auto new_lines = lines_of(after);
+  std::vector<std::string> difference;
+  for (const auto& line : old_lines) {
+    if (!new_lines.contains(line)) difference.push_back("- " + line);
+  }
+  for (const auto& line : new_lines) {
+    if (!old_lines.contains(line)) difference.push_back("+ " + line);
+  }
+  if (difference.empty() && !(before == after))
+    difference.emplace_back("~ settings of routes, limits or health checks");
+  return difference;
+}
+
+}  // namespace k4t::plan

@@ -1,0 +1,408 @@
+#include "plan/plan.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "plan/routing.hpp"
+
+namespace k4t::plan {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr std::uint64_t mib = 1 << 20;
+
+model::Cluster cluster_of(std::initializer_list<std::string> nodes) {
+  model::Cluster cluster;
+  cluster.name = "demo";
+  cluster.domain = "demo.example.net";
+  std::uint8_t last = 1;
+  for (const auto& name : nodes) {
+    model::Node node;
+    node.name = name;
+    node.driver = "docker";
+    node.address = "192.0.2." + std::to_string(last++);
+    cluster.nodes.push_back(node);
+  }
+  model::Driven one;
+  one.name = "gw1";
+  one.address = "198.51.100.1";
+  model::Driven two;
+  two.name = "gw2";
+  two.address = "2001:db8::2";
+  cluster.gateways = {one, two};
+  model::Driven ns;
+  ns.name = "ns1";
+  ns.address = "198.51.100.53";
+  cluster.dns = {ns};
+  return cluster;
+}
+
+model::Service service_of(const std::string& name, std::uint32_t replicas) {
+  model::Service service;
+  service.name = name;
+  service.replicas = replicas;
+  service.image = name + ":1";
+  service.ports = {{"http", 8080}};
+  model::Expose expose;
+  expose.port = "http";
+  expose.listen = 80;
+  service.expose = {expose};
+  return service;
+}
+
+/// A small world in which a plan's effects can be played.
+class Lab {
+ public:
+  explicit Lab(model::Cluster cluster) : cluster_(std::move(cluster)) {
+    for (const auto& node : cluster_.nodes) {
+      NodeView view;
+      view.name = node.name;
+      view.info = {4, 4096 * mib, "x86_64", "", "", {}};
+      world_.nodes.push_back(view);
+    }
+  }
+
+  Plan plan(const std::vector<model::Service>& services) {
+    return make_plan(cluster_, services, world_, "op1", [this] { return "i" + std::to_string(++ids_); });
+  }
+
+  void carry_out(const Plan& plan) {
+    for (const auto& creation : plan.creations) {
+      runtime::Instance instance;
+      instance.name = creation.spec.name;
+      instance.labels = creation.spec.labels;
+      instance.ports = creation.spec.ports;
+      instance.cpu_millis = creation.spec.cpu_millis;
+      instance.memory_bytes = creation.spec.memory_bytes;
+      instance.phase = runtime::Phase::running;
+      view(creation.placed.node).instances.push_back(instance);
+    }
+    for (const auto& removal : plan.removals) {
+      std::erase_if(view(removal.placed.node).instances,
+                    [&](const auto& instance) { return instance.name == removal.placed.name; });
+    }
+    world_.latest = plan.state;
+  }
+
+  NodeView& view(const std::string& name) {
+    return *std::find_if(world_.nodes.begin(), world_.nodes.end(), [&](const auto& v) { return v.name == name; });
+  }
+  World& world() { return world_; }
+  model::Cluster& cluster() { return cluster_; }
+
+ private:
+  model::Cluster cluster_;
+  World world_;
+  int ids_ = 0;
+};
+
+std::vector<std::string> nodes_of(const std::vector<Creation>& creations) {
+  std::vector<std::string> nodes;
+  for (const auto& creation : creations) nodes.push_back(creation.placed.node);
+  return nodes;
+}
+
+TEST(Plan, NothingWantedAndNothingThereIsEmpty) { EXPECT_TRUE(Lab(cluster_of({"a"})).plan({}).empty()); }
+
+TEST(Plan, ANewServiceIsSpreadAndRouted) {
+  Lab lab(cluster_of({"a", "b"}));
+  const Plan plan = lab.plan({service_of("web", 3)});
+  EXPECT_THAT(nodes_of(plan.creations), ElementsAre("a", "b", "a"));
+  EXPECT_THAT(routed_endpoints(plan.state),
+              ElementsAre(gateway::Endpoint{"192.0.2.1", 20000}, gateway::Endpoint{"192.0.2.1", 20001},
+                          gateway::Endpoint{"192.0.2.2", 20000}));
+  EXPECT_TRUE(plan.state_changes);
+  EXPECT_TRUE(plan.complete);
+  EXPECT_THAT(plan.problems, IsEmpty());
+}
+
+TEST(Plan, TheSameWishTwiceChangesNothing) {
+  Lab lab(cluster_of({"a", "b"}));
+  const std::vector<model::Service> wish{service_of("api", 2), service_of("web", 3)};
+  lab.carry_out(lab.plan(wish));
+  const Plan again = lab.plan(wish);
+  EXPECT_TRUE(again.empty());
+  EXPECT_THAT(again.kept, SizeIs(5));
+}
+
+TEST(Plan, ScalingUpKeepsEveryRunningInstance) {
+  Lab lab(cluster_of({"a", "b"}));
+  lab.carry_out(lab.plan({service_of("web", 2)}));
+  const Plan plan = lab.plan({service_of("web", 5)});
+  EXPECT_THAT(plan.creations, SizeIs(3));
+  EXPECT_THAT(plan.removals, IsEmpty());
+  EXPECT_THAT(plan.kept, SizeIs(2));
+}
+
+TEST(Plan, ScalingDownStaysSpread) {
+  Lab lab(cluster_of({"a", "b"}));
+  lab.carry_out(lab.plan({service_of("web", 6)}));
+  const Plan plan = lab.plan({service_of("web", 2)});
+  ASSERT_THAT(plan.kept, SizeIs(2));
+  EXPECT_NE(plan.kept[0].node, plan.kept[1].node);
+  EXPECT_THAT(plan.removals, SizeIs(4));
+  EXPECT_EQ(scaled_down_percent(plan), 66u);
+}
+
+TEST(Plan, ANewRevisionStartsAllItsInstancesBeforeTheOldOnesGo) {
+  Lab lab(cluster_of({"a", "b"}));
+  lab.carry_out(lab.plan({service_of("web", 2)}));
+  auto changed = service_of("web", 2);
+  changed.env["GREETING"] = "hi";
+  const Plan plan = lab.plan({changed});
+  EXPECT_THAT(plan.creations, SizeIs(2));
+  ASSERT_THAT(plan.removals, SizeIs(2));
+  EXPECT_EQ(plan.removals[0].cause, Cause::replaced);
+  for (const auto& creation : plan.creations) {
+    for (const auto& removal : plan.removals) EXPECT_NE(creation.placed.endpoints(), removal.placed.endpoints());
+  }
+}
+
+TEST(Plan, WhatOnlyConcernsRoutingMakesNoNewInstances) {
+  Lab lab(cluster_of({"a"}));
+  lab.carry_out(lab.plan({service_of("web", 1)}));
+  auto changed = service_of("web", 1);
+  changed.expose[0].path = "/web";
+  const Plan plan = lab.plan({changed});
+  EXPECT_THAT(plan.creations, IsEmpty());
+  EXPECT_THAT(plan.removals, IsEmpty());
+  EXPECT_TRUE(plan.state_changes);
+}
+
+TEST(Plan, WhereRoomIsShortAnUpdateGoesInRounds) {
+  Lab lab(cluster_of({"a"}));
+  auto service = service_of("web", 3);
+  service.memory_bytes = 1024 * mib;  // room for four
+  lab.carry_out(lab.plan({service}));
+  service.env["V"] = "2";
+  int rounds = 0;
+  for (Plan plan = lab.plan({service}); !plan.empty(); plan = lab.plan({service})) {
+    ASSERT_THAT(plan.problems, IsEmpty());
+    EXPECT_GE(plan.kept.size() + plan.creations.size(), 3u) << "never fewer than wanted";
+    EXPECT_EQ(plan.complete, plan.removals.size() == 1 && plan.kept.size() == 2 && rounds == 2);
+    lab.carry_out(plan);
+    ASSERT_LT(++rounds, 10);
+  }
+  EXPECT_EQ(rounds, 3);
+}
+
+TEST(Plan, WithoutRoomForASingleNewInstanceItIsAProblemAndSaysWhatHelps) {
+  Lab lab(cluster_of({"a"}));
+  auto service = service_of("web", 4);
+  service.memory_bytes = 1024 * mib;
+  lab.carry_out(lab.plan({service}));
+  service.env["V"] = "2";
+  const Plan plan = lab.plan({service});
+  EXPECT_THAT(plan.problems, ElementsAre("service 'web' lacks room for 4 of its 4 instances: a: needs 1024 MiB of "
+                                         "memory, 0 MiB free. Add a node, or lower the service's replicas, memory or "
+                                         "cpu"));
+}
+
+TEST(Plan, AnUnreadableNodeKeepsItsInstancesAndItsRoutes) {
+  Lab lab(cluster_of({"a", "b"}));
+  lab.carry_out(lab.plan({service_of("web", 2)}));
+  lab.world().last_known = lab.plan({service_of("web", 2)}).kept;
+  lab.view("b").problem = Error{Status::unavailable, "cannot reach the Docker Engine", {}};
+  lab.view("b").instances.clear();
+  const Plan plan = lab.plan({service_of("web", 2)});
+  EXPECT_TRUE(plan.empty()) << "unknown is never empty";
+  EXPECT_THAT(plan.warnings, Contains(HasSubstr("node 'b' cannot be read")));
+
+  const Plan more = lab.plan({service_of("web", 3)});
+  EXPECT_THAT(nodes_of(more.creations), ElementsAre("a"));
+  EXPECT_THAT(routed_endpoints(more.state), Contains(gateway::Endpoint{"192.0.2.2", 20000}));
+}
+
+TEST(Plan, AnEndpointThatTrafficMayStillReachIsNotUsedAgain) {
+  Lab lab(cluster_of({"a"}));
+  lab.world().not_reusable = {{"192.0.2.1", 20000}};
+  const Plan plan = lab.plan({service_of("web", 1)});
+  EXPECT_THAT(routed_endpoints(plan.state), ElementsAre(gateway::Endpoint{"192.0.2.1", 20001}));
+}
+
+TEST(Plan, ADeadInstanceIsReplacedAtAnotherEndpoint) {
+  Lab lab(cluster_of({"a"}));
+  lab.carry_out(lab.plan({service_of("web", 1)}));
+  lab.view("a").instances[0].phase = runtime::Phase::exited;
+  const Plan plan = lab.plan({service_of("web", 1)});
+  ASSERT_THAT(plan.removals, SizeIs(1));
+  EXPECT_EQ(plan.removals[0].cause, Cause::not_running);
+  EXPECT_THAT(routed_endpoints(plan.state), ElementsAre(gateway::Endpoint{"192.0.2.1", 20001}));
+}
+
+TEST(Plan, ALeftoverThatNeverServedGoesBeforeOneThatDoes) {
+  Lab lab(cluster_of({"a"}));
+  lab.carry_out(lab.plan({service_of("web", 1)}));
+  const auto serving = lab.view("a").instances[0].name;
+  const auto served = *lab.world().latest;
+  lab.carry_out(lab.plan({service_of("web", 2)}));  // killed before its state was decided
+  lab.world().latest = served;
+  const Plan undo = lab.plan({service_of("web", 1)});
+  ASSERT_THAT(undo.kept, SizeIs(1));
+  EXPECT_EQ(undo.kept[0].name, serving);
+  EXPECT_FALSE(undo.state_changes);
+}
+
+TEST(Plan, ADeletedServiceLosesItsInstancesAndRoutes) {
+  Lab lab(cluster_of({"a"}));
+  lab.carry_out(lab.plan({service_of("api", 1), service_of("web", 1)}));
+  const Plan plan = lab.plan({service_of("web", 1)});
+  ASSERT_THAT(plan.removals, SizeIs(1));
+  EXPECT_EQ(plan.removals[0].cause, Cause::service_deleted);
+  EXPECT_EQ(scaled_down_percent(plan), 0u);
+  EXPECT_THAT(plan.state.gateways.backends, SizeIs(1));
+}
+
+TEST(Plan, AForeignContainerWithBrokenLabelsIsLeftAlone) {
+  Lab lab(cluster_of({"a"}));
+  runtime::Instance odd;
+  odd.name = "odd";
+  odd.labels = {{"k4t.cluster", "demo"}, {"k4t.service", "web"}};
+  lab.view("a").instances.push_back(odd);
+  const Plan plan = lab.plan({});
+  EXPECT_TRUE(plan.empty());
+  EXPECT_THAT(plan.warnings, ElementsAre(HasSubstr("instance 'odd' on node 'a'")));
+}
+
+TEST(Plan, NodesThatShareAnAddressNeverShareAPort) {
+  auto cluster = cluster_of({"a", "b"});
+  cluster.nodes[1].address = cluster.nodes[0].address;
+  Lab lab(cluster);
+  const Plan plan = lab.plan({service_of("web", 4)});
+  EXPECT_THAT(routed_endpoints(plan.state), SizeIs(4));
+}
+
+TEST(Plan, TooLongAnInstanceNameIsAProblem) {
+  Lab lab(cluster_of({"a"}));
+  const Plan plan = lab.plan({service_of(std::string(60, 'x'), 1)});
+  EXPECT_THAT(plan.problems, ElementsAre(HasSubstr("longer than 63 characters")));
+}
+
+TEST(Routing, NamesLeadToTheGatewaysAndSrvToTheirPort) {
+  Lab lab(cluster_of({"a"}));
+  auto service = service_of("web", 1);
+  service.txt = {"team=\"shop\""};
+  const Plan plan = lab.plan({service});
+  EXPECT_THAT(
+      plan.state.dns.records,
+      ElementsAre(dns::RecordSet{"_http._tcp.web.demo.example.net", dns::Type::srv, 5, {"0 0 80 web.demo.example.net"}},
+                  dns::RecordSet{"web.demo.example.net", dns::Type::a, 5, {"198.51.100.1"}},
+                  dns::RecordSet{"web.demo.example.net", dns::Type::aaaa, 5, {"2001:db8::2"}},
+                  dns::RecordSet{"web.demo.example.net", dns::Type::txt, 5, {"team=\"shop\""}}));
+}
+
+TEST(Routing, WithoutGatewaysNamesLeadToTheInstances) {
+  auto cluster = cluster_of({"a", "b"});
+  cluster.gateways.clear();
+  Lab lab(cluster);
+  const Plan plan = lab.plan({service_of("web", 2)});
+  EXPECT_THAT(plan.state.gateways.listeners, IsEmpty());
+  EXPECT_THAT(plan.state.dns.records,
+              Contains(dns::RecordSet{"_http._tcp.web.demo.example.net",
+                                      dns::Type::srv,
+                                      5,
+                                      {"0 0 20000 i1.web.demo.example.net", "0 0 20000 i2.web.demo.example.net"}}));
+  EXPECT_THAT(plan.state.dns.records,
+              Contains(dns::RecordSet{"web.demo.example.net", dns::Type::a, 5, {"192.0.2.1", "192.0.2.2"}}));
+}
+
+TEST(Routing, TwoRoutesShareABackendOnlyWhenTheyWantItAlike) {
+  Lab lab(cluster_of({"a"}));
+  auto service = service_of("web", 1);
+  auto second = service.expose[0];
+  second.path = "/b";
+  auto third = service.expose[0];
+  third.path = "/c";
+  third.balance = gateway::Balance::source_hash;
+  service.expose.push_back(second);
+  service.expose.push_back(third);
+  const auto state = lab.plan({service}).state;
+  ASSERT_THAT(state.gateways.listeners, SizeIs(1));
+  std::vector<std::string> backends;
+  for (const auto& route : state.gateways.listeners[0].routes) backends.push_back(route.backend);
+  EXPECT_THAT(backends, ElementsAre("web-http-80", "web-http-80", "web-http-80-2"));
+}
+
+TEST(Routing, NeededCapabilitiesNameWhatTheStateUses) {
+  gateway::State state;
+  gateway::Listener listener;
+  listener.port = 80;
+  listener.routes = {{"", "/", "b", gateway::RateLimit{5, 1}, {}}};
+  state.listeners = {listener};
+  gateway::Backend backend;
+  backend.name = "b";
+  backend.health = gateway::Health{};
+  state.backends = {backend};
+  EXPECT_THAT(needed_capabilities(state), ElementsAre("balance.round_robin", "health.active", "http", "limit.rate"));
+}
+
+TEST(Routing, ADifferenceIsToldLineByLine) {
+  Lab lab(cluster_of({"a"}));
+  const auto before = lab.plan({service_of("web", 1)}).state;
+  auto after = before;
+  after.gateways.backends[0].endpoints.push_back({"192.0.2.9", 1});
+  EXPECT_THAT(describe_difference(before, after), ElementsAre("+ endpoint web-http-80 192.0.2.9:1"));
+  EXPECT_THAT(describe_difference(before, before), IsEmpty());
+  after = before;
+  after.gateways.backends[0].idle_timeout_ms = 1;
+  EXPECT_THAT(describe_difference(before, after), ElementsAre("~ settings of routes, limits or health checks"));
+}
+
+TEST(InstanceSpec, TellsTheInstanceItsPortsAndLetsTheUserHaveTheLastWord) {
+  auto service = service_of("web", 1);
+  service.ports.push_back({"admin-ui", 9090});
+  service.env = {{"PORT_HTTP", "mine"}, {"A", "b c\"$\n"}};
+  const auto spec = make_spec({service, "demo", "op1", "abc123", {20000, 20001}});
+  EXPECT_EQ(spec.name, "demo-web-abc123");
+  EXPECT_EQ(spec.env.at("PORT"), "8080");
+  EXPECT_EQ(spec.env.at("PORT_HTTP"), "mine");
+  EXPECT_EQ(spec.env.at("PORT_ADMIN_UI"), "9090");
+  EXPECT_EQ(spec.env.at("A"), "b c\"$\n");
+  EXPECT_EQ(spec.labels.at("k4t.ports"), "http=20000,admin-ui=20001");
+}
+
+TEST(InstanceSpec, WithHostNetworkingTheInstanceListensOnTheHostPort) {
+  auto service = service_of("web", 1);
+  service.network = runtime::Network::host;
+  const auto spec = make_spec({service, "demo", "op1", "abc123", {20007}});
+  EXPECT_EQ(spec.env.at("PORT"), "20007");
+  EXPECT_EQ(spec.ports[0], (runtime::PortMap{20007, 20007, "tcp"}));
+}
+
+TEST(InstanceSpec, ItsLabelsTellEverythingBack) {
+  const auto service = service_of("web", 1);
+  const auto spec = make_spec({service, "demo", "op1", "abc123", {20000}});
+  runtime::Instance instance;
+  instance.name = spec.name;
+  instance.labels = spec.labels;
+  const auto placed = read_labels("a", "192.0.2.1", instance);
+  ASSERT_TRUE(placed);
+  EXPECT_EQ(placed->service, "web");
+  EXPECT_EQ(placed->revision, revision_of(service));
+  EXPECT_EQ(placed->operation, "op1");
+  EXPECT_EQ(placed->endpoint("http"), (gateway::Endpoint{"192.0.2.1", 20000}));
+  const auto declared = decode<model::Service>(Json::parse(instance.labels.at("k4t.declaration")));
+  ASSERT_TRUE(declared);
+  EXPECT_EQ(*declared, service);
+}
+
+TEST(InstanceSpec, MalformedPortLabelsAreRefused) {
+  runtime::Instance instance;
+  instance.labels = {{"k4t.service", "web"}, {"k4t.revision", "r"}, {"k4t.instance", "i"}};
+  for (const char* bad : {"http", "=1", "http=", "http=x", "http=0", "http=70000", "http=1 "}) {
+    instance.labels["k4t.ports"] = bad;
+    EXPECT_FALSE(read_labels("a", "192.0.2.1", instance)) << bad;
+  }
+  instance.labels["k4t.ports"] = "";
+  EXPECT_TRUE(read_labels("a", "192.0.2.1", instance)) << "a service without ports";
+}
+
+}  // namespace
+}  // namespace k4t::plan
