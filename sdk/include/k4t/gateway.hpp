@@ -22,7 +22,8 @@ inline constexpr const char* balance_least_connections = "balance.least_connecti
 inline constexpr const char* balance_source_hash = "balance.source_hash";
 inline constexpr const char* health_active = "health.active";    ///< probes endpoints by itself
 inline constexpr const char* health_passive = "health.passive";  ///< learns from failed requests
-inline constexpr const char* rate_limit = "limit.rate";
+inline constexpr const char* rate_limit = "limit.rate";          ///< requests of HTTP routes
+inline constexpr const char* rate_limit_tcp = "limit.rate.tcp";  ///< new connections of TCP listeners
 inline constexpr const char* connection_limit = "limit.connections";
 inline constexpr const char* endpoint_connections = "endpoint.connections";  ///< can count per endpoint
 }  // namespace capability
