@@ -25,6 +25,11 @@ struct Register {
 };
 K4T_JSON(Register, cluster, version, txn, writer)
 
+/// True for 32 lower-case hex digits. A driver asks this before a txn becomes part of a file name or a message.
+inline bool is_txn(std::string_view text) {
+  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 /// Whether what the running server serves is what its register says.
 enum class Content { unknown, clean, drifted };
 K4T_JSON_ENUM(Content, {Content::unknown, "unknown"}, {Content::clean, "clean"}, {Content::drifted, "drifted"})
