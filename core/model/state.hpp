@@ -29,9 +29,11 @@ struct State {
   std::vector<std::string> gateway_members;  ///< names, sorted
   std::vector<std::string> dns_members;      ///< names, sorted
   std::vector<Witness> witnesses;            ///< sorted by id
+  /// Only in a version that changes the witnesses: the set before it, of which a majority must vote for it as well.
+  std::optional<std::vector<Witness>> former_witnesses;
   friend bool operator==(const State&, const State&) = default;
 };
-K4T_JSON(State, gateways, dns, gateway_members, dns_members, witnesses)
+K4T_JSON(State, gateways, dns, gateway_members, dns_members, witnesses, former_witnesses)
 
 /// One link of the redo log's chain. `state_text` is the canonical JSON of a State, made once by the run that proposed
 /// it and passed on verbatim ever after, so that the txn can be checked by anyone at any time.

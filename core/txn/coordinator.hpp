@@ -177,16 +177,137 @@ class Coordinator {
   /// Takes one answer. Unknown ids are ignored: late or duplicated answers do no harm.
   Actions on(const Event& event);
 
+  /// Whether an answer with this id would still be heard.
+  [[nodiscard]] bool awaits(std::uint64_t id) const { return pending_.contains(id); }
+
   /// All that determines its further behaviour, as text: equal texts behave equally. For searches and debugging.
   [[nodiscard]] std::string fingerprint() const;
 
  private:
+  /// What is known of one witness in this run.
+  struct WitnessTrack {
+    enum class Claim { none, asked, granted, refused, blank, busy, failed };
+    model::Witness at;
+    Claim claim = Claim::none;
+    std::optional<model::WitnessRegister> shown;  ///< as last answered
+    std::optional<Error> why;                     ///< of busy, blank and failed
+    bool taken_over = false;                      ///< asked again although another host holds it open
+    bool initialised = false;                     ///< asked again to make a register
+  };
+
+  /// One participant's way through a transaction.
+  struct Track {
+    enum class Goal { observe, prepare, commit };
+    enum class Step { resting, observing, preparing, committing, settling, aborting };
+    enum class Answer { none, yes, absent, invalid };
+    std::optional<Observation> seen;
+    std::optional<Error> why;
+    Goal goal = Goal::observe;
+    Step step = Step::resting;
+    Answer answer = Answer::none;
+    EntryPtr entry;  ///< what it is being brought to
+    Register target;
+    bool overwrite = false;        ///< also from off the chain
+    bool repair = false;           ///< also where only the content differs
+    bool asked = false;            ///< a stage may exist there
+    bool prepared_again = false;   ///< after a CONFLICT
+    bool committed_again = false;  ///< after a NOT_FOUND
+  };
+
+  /// An action without its answer yet. `witness` or `member` according to the kind.
+  struct Pending {
+    enum class Kind { claim, vote, fetch, close, member, note, initialised };
+    Kind kind = Kind::note;
+    std::string witness;
+    Participant member;
+    std::string txn;  ///< of a vote
+    auto operator<=>(const Pending&) const = default;
+  };
+
+  struct Voting {
+    EntryPtr entry;
+    std::set<std::string> yes;
+    std::optional<model::WitnessRegister> winner;  ///< the register that refused with a higher promise
+    std::map<std::string, Error> errors;
+  };
+
+  // Bookkeeping (coordinator.cpp).
+  template <class What>
+  void act(Pending pending, What what);
+  Actions flush();
+  [[nodiscard]] bool waits_for(Pending::Kind kind) const;
+  void stop(Phase phase, Error why);
+  void note_entry(const EntryPtr& entry, bool decided);
+  [[nodiscard]] std::vector<model::Witness> current_witnesses() const;
+
+  // CLAIM and FINISH (coordinator_claim.cpp).
+  void ask_claim(WitnessTrack& track, bool take_over, bool initialise);
+  void on_claim(WitnessTrack& track, const Event& event);
+  void settle_claims();
+  bool raise_epoch();
+  bool initialise_blanks();
+  bool take_over_minority();
+  void refuse_run(const std::vector<model::Witness>& set);
+  void choose_best();
+  void adopt_best();
+  void fetch_best();
+  void on_fetch(const std::string& witness, const Event& event);
+  void conclude_claim();
+  bool all_fresh_granted();
+  void on_initialised(const Event& event);
+  void go_on_from_claim();
+  [[nodiscard]] bool granted(const std::string& id) const;
+  [[nodiscard]] std::optional<model::Vote> best_vote() const;
+  void settle_joining();
+
+  // VOTE (coordinator_vote.cpp).
+  void start_voting(Phase phase, const EntryPtr& entry);
+  void on_vote(const Pending& pending, const Event& event);
+  void settle_voting();
+  void decide();
+  void drop(Error why);
+
+  // Participants (coordinator_members.cpp).
+  void observe_all();
+  void start_preparing();
+  void start_member(const Participant& who, Track::Goal goal, const EntryPtr& entry);
+  void work(const Participant& who, Track& track);
+  void send_observe(const Participant& who, Track& track, Track::Step step);
+  void send_prepare(const Participant& who, Track& track);
+  void send_commit(const Participant& who, Track& track);
+  void abort_all();
+  void on_member(const Participant& who, const Event& event);
+  void on_observed(const Participant& who, Track& track);
+  void on_prepared(const Participant& who, Track& track, const Error* error);
+  void on_committed(const Participant& who, Track& track, const Error* error);
+  void settle_members();
+  void end_observing();
+  void end_preparing();
+  [[nodiscard]] std::optional<Error> objection() const;
+  [[nodiscard]] std::optional<Error> objection(Group group, const std::vector<std::string>& names,
+                                               model::Availability availability) const;
+
   Settings settings_;
   Phase phase_ = Phase::created;
   std::optional<Error> why_;
   model::Epoch epoch_;
   EntryPtr latest_;
   Outcome outcome_;
+
+  std::uint64_t next_id_ = 1;
+  std::uint64_t writes_ = 0;  ///< n of the writer "run.n"
+  unsigned raises_ = 0;
+  Actions actions_;
+  std::map<std::uint64_t, Pending> pending_;
+  std::map<std::string, WitnessTrack> witnesses_;
+  std::map<Participant, Track> members_;
+  std::map<std::string, EntryPtr> entries_;  ///< known records by txn
+  std::set<std::string> fetch_tried_;
+  std::string fetch_reasons_;
+  std::set<std::string> joining_;  ///< ids that the proposal names for the first time
+  EntryPtr best_;                  ///< the entry of the best vote
+  EntryPtr proposal_;
+  Voting voting_;
 };
 
 }  // namespace k4t::txn
