@@ -17,6 +17,12 @@ const model::Node* find_node(const model::Cluster& cluster, const std::string& n
   return found == cluster.nodes.end() ? nullptr : &*found;
 }
 
+/// Former witnesses are history, not a wish.
+bool differs(model::State before, const model::State& after) {
+  before.former_witnesses.reset();
+  return !(before == after);
+}
+
 /// One call of make_plan.
 class Planner {
  public:
@@ -261,8 +267,7 @@ class Planner {
     for (const Creation& creation : plan_.creations) routed.push_back(creation.placed);
     plan_.state = routing_state(cluster_, services_, routed);
     // A cluster that never had anything and wants nothing needs no first version.
-    const model::State before = world_.latest.value_or(model::State{});
-    plan_.state_changes = world_.latest ? !(before == plan_.state) : !services_.empty();
+    plan_.state_changes = world_.latest ? differs(*world_.latest, plan_.state) : !services_.empty();
     for (const Creation& creation : plan_.creations) {
       if (creation.spec.name.size() > 63) {
         plan_.problems.push_back("the instance name '" + creation.spec.name +

@@ -225,14 +225,14 @@ std::vector<gateway::Endpoint> routed_endpoints(const model::State& state) {
 std::vector<std::string> needed_capabilities(const gateway::State& state) {
   namespace feature = gateway::capability;
   std::set<std::string> needed;
-  const auto limits = [&needed](const auto& limited) {
-    if (limited.rate_limit) needed.insert(feature::rate_limit);
-    if (limited.connection_limit) needed.insert(feature::connection_limit);
-  };
   for (const auto& listener : state.listeners) {
     needed.insert(listener.protocol == gateway::Protocol::http ? feature::http : feature::tcp);
-    limits(listener);
-    for (const auto& route : listener.routes) limits(route);
+    if (listener.rate_limit) needed.insert(feature::rate_limit_tcp);
+    if (listener.connection_limit) needed.insert(feature::connection_limit);
+    for (const auto& route : listener.routes) {
+      if (route.rate_limit) needed.insert(feature::rate_limit);
+      if (route.connection_limit) needed.insert(feature::connection_limit);
+    }
   }
   for (const auto& backend : state.backends) {
     needed.insert("balance." + std::string(to_string(backend.balance)));

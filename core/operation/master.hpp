@@ -1,0 +1,98 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "operation/environment.hpp"
+#include "plan/plan.hpp"
+#include "txn/runner.hpp"
+
+/// The master's user-level commands, end to end: plan → journal → new instances, healthy → one transaction on gateways
+/// and DNS servers → old instances drained and removed. Each step can be killed; the next command finishes what was
+/// decided and undoes what was not.
+
+namespace k4t::operation {
+
+/// What the user asks to change.
+struct Change {
+  std::vector<model::Service> put;   ///< added, or replaced by name
+  std::vector<std::string> removed;  ///< names
+};
+
+enum class Ending {
+  unchanged,   ///< nothing to do, and nothing was written anywhere
+  done,        ///< decided and served by every participant
+  lagging,     ///< decided, and a participant does not serve it yet; it catches up when it returns
+  failed,      ///< nothing has changed; what was made for it is removed again
+  unfinished,  ///< cut short; the next command finishes it or undoes it
+};
+K4T_JSON_ENUM(Ending, {Ending::unchanged, "unchanged"}, {Ending::done, "done"}, {Ending::lagging, "lagging"},
+              {Ending::failed, "failed"}, {Ending::unfinished, "unfinished"})
+
+/// How a command ended.
+struct Report {
+  Ending ending = Ending::unchanged;
+  std::optional<Error> why;          ///< of failed and unfinished
+  std::uint64_t version = 0;         ///< the latest decided one, 0: none yet
+  std::vector<txn::Member> members;  ///< participants as last seen
+  txn::EntryPtr latest;
+};
+
+/// What a change would do, without doing it.
+struct Preview {
+  plan::Plan plan;
+  std::vector<model::Service> services;  ///< wanted, all
+  txn::Assessment assessment;
+  std::vector<std::string> differences;  ///< of routing, for people
+  bool declarations_change = false;      ///< some service is declared otherwise than before
+  bool catch_up = false;                 ///< a participant that answers is behind, blank or half-way
+  [[nodiscard]] bool nothing_to_do() const { return plan.empty() && !declarations_change && !catch_up; }
+};
+
+struct ApplyOptions {
+  bool force = false;  ///< also when the plan scales down more than the cluster's limit
+  /// Shown the plan before anything is done; false: the user says no, and nothing is.
+  std::function<bool(const Preview&)> confirm;
+};
+
+/// What `status` shows.
+struct Status {
+  std::vector<model::Service> services;
+  std::vector<plan::NodeView> nodes;
+  std::vector<plan::Placed> instances;
+  txn::Assessment assessment;
+  std::vector<store::Operation> unfinished;
+};
+
+/// One life of the master. Not thread-safe.
+class Master {
+ public:
+  explicit Master(Environment environment);
+  ~Master();
+
+  /// True when something was left by a run that died: recover() must come before anything else is changed.
+  Result<bool> needs_recovery();
+
+  /// Finishes or undoes what earlier runs left. Ending unchanged: nothing was left.
+  Result<Report> recover();
+
+  /// Changes nothing, claims nothing.
+  Result<Preview> preview(const Change& change);
+
+  /// Recovers first where needed.
+  Result<Report> apply(const Change& change, const ApplyOptions& options);
+
+  /// Brings participants that have returned to the latest version; with `repair` also those whose content drifted.
+  Result<Report> sync(bool repair);
+
+  /// Reads everything; changes nothing.
+  Result<Status> status();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace k4t::operation

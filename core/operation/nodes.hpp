@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "operation/environment.hpp"
+#include "plan/plan.hpp"
+
+/// What an operation does on the nodes.
+
+namespace k4t::operation {
+
+/// Reads all nodes at once. A node that cannot be read is there with its problem.
+std::vector<plan::NodeView> read_nodes(const Environment& environment);
+
+/// This cluster's instances among what was read; those with malformed labels are left out (the plan warns of them).
+std::vector<plan::Placed> placed_instances(const Environment& environment, const std::vector<plan::NodeView>& views);
+
+/// Makes images present, creates and starts the instances, many at once. The first error ends it, after what is under
+/// way has ended; what was made then is left for the caller to undo. CONFLICT: a port of that instance was taken by
+/// somebody else; `taken` gets the endpoints.
+Result<void> create_instances(const Environment& environment, const std::vector<plan::Creation>& creations,
+                              std::vector<gateway::Endpoint>& taken);
+
+/// Waits until each instance is healthy: running, healthy by the runtime's own check where it has one, and by the
+/// service's check `rise` times in a row. DEADLINE: one was not within its service's deadline, and why.
+Result<void> await_healthy(const Environment& environment, const std::vector<plan::Placed>& instances,
+                           const std::vector<model::Service>& services);
+
+/// Waits until no gateway that answers holds a connection to the instances any more, or an instance's service has used
+/// up its drain time-out, which is told as a warning.
+void await_drained(const Environment& environment, const std::vector<plan::Placed>& instances,
+                   const std::vector<model::Service>& services);
+
+/// Stops and removes instances, many at once; goes on after an error and returns the first.
+Result<void> remove_instances(const Environment& environment, const std::vector<plan::Placed>& instances);
+
+}  // namespace k4t::operation
