@@ -12,8 +12,15 @@ namespace k4t::platform {
 
 /// One place where a value does not fit. Issues are in the order in which the value is read.
 struct JsonIssue {
+  enum class Kind {
+    value,        ///< the value at `pointer` does not fit
+    missing_key,  ///< the object at `pointer` lacks `key`
+    unknown_key,  ///< the object at `pointer` must not have `key`
+  };
   std::string pointer;  ///< RFC 6901, from the value's root; empty: the value itself
   std::string message;  ///< without the pointer
+  Kind kind = Kind::value;
+  std::string key = {};
 };
 
 /// A schema made ready once, for values that are checked often. Thread-safe; copies share it.

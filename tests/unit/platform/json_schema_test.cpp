@@ -41,6 +41,29 @@ TEST(JsonSchemaTest, MissingAndUnknownPropertiesAreIssuesOfTheObject) {
   EXPECT_NE(issues[0].message.find("prot"), std::string::npos) << issues[0].message;
 }
 
+TEST(JsonSchemaTest, EveryUnknownKeyIsNamed) {
+  std::vector<std::string> keys;
+  for (const auto& issue : validate_json(kSchema, {{"port", 80}, {"a'b", 1}, {"prot", 80}})) {
+    EXPECT_EQ(issue.kind, JsonIssue::Kind::unknown_key);
+    EXPECT_EQ(issue.pointer, "");
+    keys.push_back(issue.key);
+  }
+  EXPECT_EQ(keys, (std::vector<std::string>{"a'b", "prot"}));
+}
+
+TEST(JsonSchemaTest, MissingKeyIsNamed) {
+  const auto issues = validate_json(kSchema, Json::object());
+  ASSERT_EQ(issues.size(), 1u);
+  EXPECT_EQ(issues[0].kind, JsonIssue::Kind::missing_key);
+  EXPECT_EQ(issues[0].key, "port");
+}
+
+TEST(JsonSchemaTest, TextTooLongForPatternsIsRefusedRatherThanMatched) {
+  const auto issues = validate_json(kSchema, {{"port", 80}, {"items", {{{"name", std::string(1U << 20U, 'a')}}}}});
+  ASSERT_EQ(issues.size(), 1u);
+  EXPECT_EQ(issues[0].message, "cannot be checked: a text has more than 16384 bytes");
+}
+
 TEST(JsonSchemaTest, TypesAreStrict) {
   EXPECT_EQ(pointers({{"port", "80"}}), "/port;");
   EXPECT_EQ(pointers(Json::array()), ";");
