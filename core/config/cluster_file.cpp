@@ -1,0 +1,302 @@
+#include "config/cluster_file.hpp"
+
+#include <filesystem>
+
+#include "config/table.hpp"
+
+namespace k4t::config {
+namespace {
+
+constexpr std::size_t node_limit = 10'000;
+constexpr std::size_t member_limit = 16;
+constexpr std::size_t witness_limit = 9;
+constexpr std::uint32_t day_s = 86'400;
+
+struct AvailabilityKeys {
+  model::Availability gateways = model::Cluster{}.gateway_availability;
+  model::Availability dns = model::Cluster{}.dns_availability;
+};
+
+struct ClusterKeys {
+  std::string name;
+  std::string domain;
+  std::string state = "/var/lib/k4t";
+  std::uint32_t dns_ttl_s = model::Cluster{}.dns_ttl_s;
+  std::uint32_t removal_limit_percent = model::Cluster{}.removal_limit_percent;
+  AvailabilityKeys availability;
+};
+
+struct PluginKeys {
+  std::vector<std::string> folders;
+};
+
+struct FileKeys {
+  ClusterKeys cluster;
+  PluginKeys plugins;
+  std::vector<model::Node> nodes;
+  std::vector<model::Driven> gateways;
+  std::vector<model::Driven> dns;
+  std::vector<model::Witness> witnesses;
+};
+
+const Table<AvailabilityKeys>& availability_table() {
+  static const auto table = [] {
+    const std::string_view meaning =
+        "Of which members of the group a change needs the yes before it is decided, any one or all";
+    Table<AvailabilityKeys> keys("[cluster.availability]", "What happens while a gateway or DNS server is down");
+    keys.key("gateways", choice<model::Availability>(), Need::optional, &AvailabilityKeys::gateways, meaning)
+        .key("dns", choice<model::Availability>(), Need::optional, &AvailabilityKeys::dns, meaning);
+    return keys;
+  }();
+  return table;
+}
+
+const Table<ClusterKeys>& cluster_table() {
+  static const auto table = [] {
+    Table<ClusterKeys> keys("[cluster]", "The cluster as a whole");
+    keys.key("name", name(cluster_name_limit), Need::required, &ClusterKeys::name,
+             "Names the cluster on every machine; it cannot change later")
+        .key("domain", domain(domain_limit), Need::required, &ClusterKeys::domain,
+             "The DNS suffix that the cluster owns wholly: services are <service>.<domain>")
+        .key("state", file_path(), Need::optional, &ClusterKeys::state, "Folder of the master's metadata and redo log")
+        .key("dns_ttl", seconds(0, day_s), Need::optional, &ClusterKeys::dns_ttl_s,
+             "How long resolvers may keep an answer")
+        .key("removal_limit", percent(), Need::optional, &ClusterKeys::removal_limit_percent,
+             "A plan that removes a greater share of the instances needs --force")
+        .key("availability", availability_table().form(), Need::absent, &ClusterKeys::availability,
+             "Whether one member of a pair suffices");
+    return keys;
+  }();
+  return table;
+}
+
+const Table<PluginKeys>& plugins_table() {
+  static const auto table = [] {
+    Table<PluginKeys> keys("[plugins]", "Where drivers are found");
+    keys.key("folders", list_of(file_path(), 1, 16), Need::absent, &PluginKeys::folders,
+             "Folders with plugins, searched in this order; without it the one that k4t was installed with");
+    return keys;
+  }();
+  return table;
+}
+
+/// What nodes, gateways and dns servers have in common.
+template <class T>
+void add_driven_keys(Table<T>& keys, std::string_view address_meaning) {
+  keys.key(
+          "name", name(machine_name_limit), Need::required, [](T& thing) -> std::string& { return thing.name; },
+          "Unique among its kind")
+      .key(
+          "driver", name(machine_name_limit), Need::required, [](T& thing) -> std::string& { return thing.driver; },
+          "The driver's name, as `k4t plugin ls` shows it")
+      .key(
+          "address", address(), Need::required, [](T& thing) -> std::string& { return thing.address; }, address_meaning)
+      .key(
+          "options", any_table(), Need::absent, [](T& thing) -> Json& { return thing.options; },
+          "The driver's own options, see its README");
+}
+
+const Table<model::Node>& node_table() {
+  static const auto table = [] {
+    Table<model::Node> keys("[[node]]", "A machine with a container runtime");
+    add_driven_keys(keys, "Where gateways and other instances reach the instances of this node");
+    const model::Node defaults;
+    const PortRange range{defaults.first_port, defaults.last_port};
+    const auto store_ports = [](model::Node& node, const PortRange& ports) {
+      node.first_port = ports.first;
+      node.last_port = ports.last;
+    };
+    keys.row("ports", port_range(), Need::optional, port_range().show(range), store_ports,
+             "The node's ports that k4t may give to instances")
+        .key("labels", text_map("a label", parse_label_key, free_text(Lines::one, 255)), Need::absent,
+             &model::Node::labels, "What services may ask for with node_labels")
+        .key("cpu", cpu(), Need::absent, &model::Node::cpu_millis,
+             "Offered to instances; without it all that the machine has")
+        .key("memory", memory(), Need::absent, &model::Node::memory_bytes,
+             "Offered to instances; without it all that the machine has");
+    return keys;
+  }();
+  return table;
+}
+
+const Table<model::Driven>& gateway_table() {
+  static const auto table = [] {
+    Table<model::Driven> keys("[[gateway]]", "A load balancer for traffic between services and from outside");
+    add_driven_keys(keys, "Where it accepts connections; DNS answers with it");
+    return keys;
+  }();
+  return table;
+}
+
+const Table<model::Driven>& dns_table() {
+  static const auto table = [] {
+    Table<model::Driven> keys("[[dns]]", "A DNS server that serves the cluster's domain");
+    add_driven_keys(keys, "Where it answers queries and takes updates");
+    return keys;
+  }();
+  return table;
+}
+
+const Table<model::Witness>& witness_table() {
+  static const auto table = [] {
+    Table<model::Witness> keys(
+        "[[witness]]",
+        "A small register that decides which change wins; use one, three or five, each on a machine of its own");
+    keys.key("id", name(machine_name_limit), Need::required, &model::Witness::id,
+             "Unique; a witness whose folder was lost returns under a new id")
+        .key("host", machine(), Need::optional, &model::Witness::host, "The machine that holds the folder")
+        .key("path", file_path(), Need::required, &model::Witness::path,
+             "The folder; absolute where the machine is not this one");
+    return keys;
+  }();
+  return table;
+}
+
+const Table<FileKeys>& file_table() {
+  static const auto table = [] {
+    Table<FileKeys> keys("k4t.toml", "A k4t cluster");
+    keys.key("cluster", cluster_table().form(), Need::required, &FileKeys::cluster, "The cluster as a whole")
+        .key("plugins", plugins_table().form(), Need::absent, &FileKeys::plugins, "Where drivers are found")
+        .key("node", node_table().forms(1, node_limit), Need::required, &FileKeys::nodes, "The machines")
+        .key("gateway", gateway_table().forms(0, member_limit), Need::absent, &FileKeys::gateways, "The gateways")
+        .key("dns", dns_table().forms(1, member_limit), Need::required, &FileKeys::dns, "The DNS servers")
+        .key("witness", witness_table().forms(0, witness_limit), Need::absent, &FileKeys::witnesses,
+             "The witnesses; without any, one in the state folder, which is then the only copy");
+    return keys;
+  }();
+  return table;
+}
+
+std::string place_text(const Value& value) {
+  return "line " + std::to_string(value.at.line) + ", column " + std::to_string(value.at.column);
+}
+
+/// Reports items of the list whose `key` repeats that of an earlier one.
+void check_unique(const Value& root, std::string_view list_name, std::string_view key, Report& report) {
+  const Value* list = root.find(list_name);
+  if (list == nullptr) return;
+  std::map<std::string, const Value*> first;
+  for (const auto& item : list->items) {
+    const Value* value = item.find(key);
+    if (value == nullptr || !report.sound(*value)) continue;
+    const auto [earlier, is_new] = first.emplace(value->text, value);
+    if (is_new) continue;
+    report.error(*value, id::name_used_twice,
+                 std::string(list_name) + ' ' + in_quotes(value->text) + " is already declared at " +
+                     place_text(*earlier->second),
+                 "give each its own '" + std::string(key) + "'");
+  }
+}
+
+/// The item of the list at that index if it was read without errors; nullptr otherwise.
+const Value* sound_item(const Value& root, std::string_view list_name, std::size_t index, const Report& report) {
+  const Value* list = root.find(list_name);
+  if (list == nullptr || index >= list->items.size() || !report.sound(list->items[index])) return nullptr;
+  return &list->items[index];
+}
+
+const Value& part(const Value& item, std::string_view key) {
+  const Value* found = item.find(key);
+  return found == nullptr ? item : *found;
+}
+
+/// Instances of two nodes with one address would take each other's ports.
+void check_node_ports(const Value& root, const std::vector<model::Node>& nodes, Report& report) {
+  std::map<std::string, std::vector<std::size_t>> by_address;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const Value* item = sound_item(root, "node", i, report);
+    if (item == nullptr) continue;
+    auto& earlier = by_address[nodes[i].address];
+    for (const std::size_t j : earlier) {
+      if (nodes[i].first_port > nodes[j].last_port || nodes[j].first_port > nodes[i].last_port) continue;
+      report.error(part(*item, "ports"), id::ports_overlap,
+                   "node " + in_quotes(nodes[i].name) + " has the address of node " + in_quotes(nodes[j].name) +
+                       " and some of its ports",
+                   "give each its own address, or 'ports' that do not overlap");
+      break;
+    }
+    earlier.push_back(i);
+  }
+}
+
+void check_gateway_addresses(const Value& root, const std::vector<model::Driven>& gateways, Report& report) {
+  std::map<std::string, std::string> first;
+  for (std::size_t i = 0; i < gateways.size(); ++i) {
+    const Value* item = sound_item(root, "gateway", i, report);
+    if (item == nullptr) continue;
+    const auto [earlier, is_new] = first.emplace(gateways[i].address, gateways[i].name);
+    if (is_new) continue;
+    report.warn(part(*item, "address").at, id::place_used_twice,
+                "gateway " + in_quotes(gateways[i].name) + " has the address of gateway " + in_quotes(earlier->second) +
+                    ", so both cannot listen",
+                "give each its own address");
+  }
+}
+
+/// Makes local paths absolute; a register shared by two witnesses would count its vote twice.
+void finish_witnesses(const Value& root, const std::string& folder, std::vector<model::Witness>& witnesses,
+                      Report& report) {
+  std::map<std::pair<std::string, std::string>, std::string> first;
+  for (std::size_t i = 0; i < witnesses.size(); ++i) {
+    const Value* item = sound_item(root, "witness", i, report);
+    if (item == nullptr) continue;
+    auto& witness = witnesses[i];
+    std::filesystem::path path(witness.path);
+    if (witness.host == "local") path = std::filesystem::path(folder) / path;
+    if (!path.is_absolute()) {
+      report.error(part(*item, "path"), id::impossible_value,
+                   "'path' is " + in_quotes(witness.path) + ": relative, on another machine",
+                   "write the absolute path");
+      continue;
+    }
+    witness.path = path.lexically_normal().string();
+    const auto [earlier, is_new] = first.emplace(std::pair(witness.host, witness.path), witness.id);
+    if (is_new) continue;
+    report.error(part(*item, "path"), id::place_used_twice,
+                 "witness " + in_quotes(witness.id) + " has the folder of witness " + in_quotes(earlier->second),
+                 "give each its own folder, on a machine of its own");
+  }
+}
+
+std::string absolute(const std::string& folder, const std::string& path) {
+  return (std::filesystem::path(folder) / path).lexically_normal().string();
+}
+
+}  // namespace
+
+model::Cluster read_cluster(const Value& root, const std::string& folder, const ClusterDefaults& defaults,
+                            Report& report) {
+  FileKeys file;
+  file_table().read(root, file, report);
+  for (const char* kind : {"node", "gateway", "dns"}) check_unique(root, kind, "name", report);
+  check_unique(root, "witness", "id", report);
+  check_node_ports(root, file.nodes, report);
+  check_gateway_addresses(root, file.gateways, report);
+  finish_witnesses(root, folder, file.witnesses, report);
+
+  model::Cluster cluster;
+  cluster.name = file.cluster.name;
+  cluster.domain = file.cluster.domain;
+  cluster.state_folder = absolute(folder, file.cluster.state);
+  for (const auto& path : file.plugins.folders) cluster.plugin_folders.push_back(absolute(folder, path));
+  if (cluster.plugin_folders.empty()) cluster.plugin_folders = defaults.plugin_folders;
+  cluster.gateway_availability = file.cluster.availability.gateways;
+  cluster.dns_availability = file.cluster.availability.dns;
+  cluster.dns_ttl_s = file.cluster.dns_ttl_s;
+  cluster.removal_limit_percent = file.cluster.removal_limit_percent;
+  cluster.nodes = std::move(file.nodes);
+  cluster.gateways = std::move(file.gateways);
+  cluster.dns = std::move(file.dns);
+  cluster.witnesses = std::move(file.witnesses);
+  if (cluster.witnesses.empty()) cluster.witnesses = {{"local", "local", absolute(cluster.state_folder, "witness")}};
+  return cluster;
+}
+
+Json cluster_schema() {
+  Json schema = file_table().schema();
+  schema["$schema"] = "http://json-schema.org/draft-07/schema#";
+  schema["title"] = "k4t.toml";
+  return schema;
+}
+
+}  // namespace k4t::config

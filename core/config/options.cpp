@@ -1,0 +1,82 @@
+#include "config/config.hpp"
+#include "config/grammar.hpp"
+#include "config/message_ids.hpp"
+#include "platform/json_schema.hpp"
+
+namespace k4t::config {
+namespace {
+
+using platform::JsonIssue;
+using Pointer = Json::json_pointer;
+
+/// The keys that the schema lists for the object at the pointer, where it lists them plainly.
+std::vector<std::string> keys_at(const Json& schema, const std::string& pointer) {
+  Pointer properties;
+  std::vector<std::string> parts;
+  for (Pointer rest(pointer); !rest.empty(); rest.pop_back()) parts.insert(parts.begin(), rest.back());
+  for (const auto& part : parts) properties = properties / "properties" / part;
+  properties /= "properties";
+  std::vector<std::string> keys;
+  if (!schema.contains(properties) || !schema.at(properties).is_object()) return keys;
+  for (const auto& [key, unused] : schema.at(properties).items()) keys.push_back(key);
+  return keys;
+}
+
+std::string remedy_for(const JsonIssue& issue, const model::Driven& thing, const Json& schema) {
+  const std::string readme = "see the options of driver " + in_quotes(thing.driver);
+  if (issue.kind != JsonIssue::Kind::unknown_key) return readme;
+  const auto keys = keys_at(schema, issue.pointer);
+  if (const auto meant = nearest(issue.key, keys)) return "did you mean '" + *meant + "'?";
+  std::string listed;
+  for (const auto& key : keys) listed += (listed.empty() ? "" : ", ") + key;
+  return keys.empty() ? readme : "the options here are: " + visible(listed);
+}
+
+/// The validator's sentence as a clause.
+std::string clause(std::string text) {
+  if (text.ends_with('.')) text.pop_back();
+  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  return visible(text);
+}
+
+std::string cause_of(const JsonIssue& issue) {
+  if (issue.kind == JsonIssue::Kind::unknown_key) return "unknown option " + in_quotes(issue.key);
+  if (issue.kind == JsonIssue::Kind::missing_key) return "option " + in_quotes(issue.key) + " is missing";
+  if (issue.pointer.empty()) return "the options do not fit: " + clause(issue.message);
+  return "option " + in_quotes(Pointer(issue.pointer).back()) + " does not fit: " + clause(issue.message);
+}
+
+Diagnostic diagnostic_of(const Origins::Place& place, bool at_key, std::string_view id) {
+  const Position at = at_key ? place.key_at : place.at;
+  return {Severity::error, place.file, at.line, at.column, {}, {}, std::string(id)};
+}
+
+}  // namespace
+
+std::vector<Diagnostic> check_options(const Origins& origins, std::string_view section, const model::Driven& thing,
+                                      const Json& schema) {
+  const std::string base = '/' + std::string(section) + '/' + thing.name;
+  const auto compiled = platform::JsonSchema::compile(schema);
+  if (!compiled) {
+    auto diagnostic =
+        diagnostic_of(origins.find(base + "/driver").value_or(Origins::Place{}), false, id::options_schema_unusable);
+    diagnostic.cause =
+        "driver " + in_quotes(thing.driver) + " has an unusable options schema: " + clause(compiled.error().message);
+    diagnostic.remedy = "report it to the driver's author";
+    return {diagnostic};
+  }
+  std::vector<Diagnostic> diagnostics;
+  for (const auto& issue : compiled->validate(thing.options)) {
+    const bool unknown = issue.kind == JsonIssue::Kind::unknown_key;
+    const std::string pointer = unknown ? (Pointer(issue.pointer) / issue.key).to_string() : issue.pointer;
+    const auto place = origins.find(base + "/options" + pointer).value_or(Origins::Place{});
+    auto diagnostic = diagnostic_of(place, unknown, id::option_refused);
+    diagnostic.cause = cause_of(issue);
+    diagnostic.remedy = remedy_for(issue, thing, schema);
+    diagnostics.push_back(std::move(diagnostic));
+  }
+  sort_by_place(diagnostics);
+  return diagnostics;
+}
+
+}  // namespace k4t::config

@@ -1,0 +1,131 @@
+#include <map>
+#include <tuple>
+
+#include "config/service_file.hpp"
+
+namespace k4t::config {
+namespace {
+
+const Value& part(const Value& table, std::string_view key) {
+  const Value* found = table.find(key);
+  return found == nullptr ? table : *found;
+}
+
+std::string place_text(const Report& report, const Value& value) {
+  return visible(report.file()) + ':' + std::to_string(value.at.line) + ':' + std::to_string(value.at.column);
+}
+
+/// The gateways' listeners as all services together ask for them.
+class Listeners {
+ public:
+  explicit Listeners(std::string domain) : domain_(std::move(domain)) {}
+
+  void add(const Declared& declared, const model::Expose& expose, const Value& table) {
+    const Value& listen = part(table, "listen");
+    const auto [found, is_new] = ports_.emplace(expose.listen, Port{expose.protocol, &declared, &listen});
+    const Port& earlier = found->second;
+    const std::string at = place_text(*earlier.declared->report, *earlier.value);
+    const std::string port = "port " + std::to_string(expose.listen);
+    if (!is_new && earlier.protocol != expose.protocol) {
+      declared.report->error(listen, id::listeners_overlap,
+                             port + " already listens for " + std::string(to_string(earlier.protocol)) + " at " + at,
+                             "use another 'listen' port: one port speaks one protocol");
+    } else if (!is_new && expose.protocol == gateway::Protocol::tcp) {
+      declared.report->error(
+          listen, id::listeners_overlap,
+          port + " already belongs to service " + in_quotes(earlier.declared->service.name) + " at " + at,
+          "use another 'listen' port: a tcp port belongs to one service");
+    } else if (expose.protocol == gateway::Protocol::http) {
+      add_route(declared, expose, table);
+    }
+  }
+
+ private:
+  struct Port {
+    gateway::Protocol protocol;
+    const Declared* declared;
+    const Value* value;
+  };
+
+  void add_route(const Declared& declared, const model::Expose& expose, const Value& table) {
+    const std::string host = expose.host.empty() ? declared.service.name + '.' + domain_ : expose.host;
+    const auto [found, is_new] =
+        routes_.emplace(std::tuple(expose.listen, host, expose.path), Port{expose.protocol, &declared, &table});
+    if (is_new) return;
+    const Port& earlier = found->second;
+    declared.report->error(table, id::listeners_overlap,
+                           "requests to host " + in_quotes(host) + " and path " + in_quotes(expose.path) + " on port " +
+                               std::to_string(expose.listen) + " already go to service " +
+                               in_quotes(earlier.declared->service.name) + ", see " +
+                               place_text(*earlier.declared->report, *earlier.value),
+                           "give one of them another 'host', 'path' or 'listen'");
+  }
+
+  std::string domain_;
+  std::map<std::uint16_t, Port> ports_;
+  std::map<std::tuple<std::uint16_t, std::string, std::string>, Port> routes_;
+};
+
+void check_names(const std::vector<Declared>& services) {
+  std::map<std::string, const Declared*> first;
+  for (const auto& declared : services) {
+    const Value& name = part(*declared.value, "name");
+    if (declared.service.name.empty()) continue;
+    const auto [earlier, is_new] = first.emplace(declared.service.name, &declared);
+    if (is_new) continue;
+    declared.report->error(name, id::name_used_twice,
+                           "service " + in_quotes(declared.service.name) + " is already declared at " +
+                               place_text(*earlier->second->report, part(*earlier->second->value, "name")),
+                           "give each its own 'name'");
+  }
+}
+
+void check_listeners(const std::vector<Declared>& services, const std::string& domain) {
+  Listeners listeners(domain);
+  for (const auto& declared : services) {
+    for (std::size_t i = 0; i < declared.service.expose.size(); ++i) {
+      const Value& table = declared.value->find("expose")->items[i];
+      if (declared.report->sound(table)) listeners.add(declared, declared.service.expose[i], table);
+    }
+  }
+}
+
+void check_gateways_exist(const Declared& declared) {
+  const Value* exposes = declared.value->find("expose");
+  if (exposes == nullptr || exposes->items.empty()) return;
+  declared.report->error(exposes->items.front().at, id::no_gateway, "a port is exposed, but the cluster has no gateway",
+                         "add a [[gateway]] to k4t.toml, or remove [[service.expose]]");
+}
+
+bool has_labels(const model::Node& node, const std::map<std::string, std::string>& labels) {
+  for (const auto& [key, value] : labels) {
+    const auto found = node.labels.find(key);
+    if (found == node.labels.end() || found->second != value) return false;
+  }
+  return true;
+}
+
+void warn_of_unmatched_labels(const Declared& declared, const model::Cluster& cluster) {
+  const Value* labels = declared.value->find("node_labels");
+  if (labels == nullptr || !declared.report->sound(*labels)) return;
+  for (const auto& node : cluster.nodes) {
+    if (has_labels(node, declared.service.node_labels)) return;
+  }
+  declared.report->warn(labels->at, id::unmatched_labels,
+                        "no node has all 'node_labels' of service " + in_quotes(declared.service.name),
+                        "add them to the 'labels' of a [[node]], else no instance can be placed");
+}
+
+}  // namespace
+
+void check_services(const std::vector<Declared>& services, const model::Cluster& cluster) {
+  check_names(services);
+  check_listeners(services, cluster.domain);
+  if (cluster.nodes.empty()) return;
+  for (const auto& declared : services) {
+    if (cluster.gateways.empty()) check_gateways_exist(declared);
+    warn_of_unmatched_labels(declared, cluster);
+  }
+}
+
+}  // namespace k4t::config

@@ -1,0 +1,165 @@
+#include "config/toml.hpp"
+
+#define TOML_EXCEPTIONS 0
+#define TOML_MAX_NESTED_VALUES 32
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <sstream>
+
+namespace k4t::config {
+namespace {
+
+/// More parts than this in one dotted key or header are refused before the parser builds a table for each.
+constexpr int key_parts_limit = 16;
+
+Position position_of(const toml::source_region& region) {
+  return {static_cast<int>(region.begin.line), static_cast<int>(region.begin.column)};
+}
+
+/// Walks over the text's bytes and finds a key with too many parts. Only keys, and numbers with a fraction, have dots
+/// outside of strings and comments; what separates keys starts the count anew.
+class KeyParts {
+ public:
+  explicit KeyParts(std::string_view text) : text_(text) {}
+
+  std::optional<Position> find_excess() {
+    while (at_ < text_.size()) {
+      const char c = text_[at_];
+      if (c == '"' || c == '\'') {
+        skip_string(c);
+      } else if (c == '#') {
+        at_ = std::min(text_.find('\n', at_), text_.size());
+      } else {
+        if (c == '.' && ++parts_ > key_parts_limit) return position();
+        if (std::string_view("\n,=[]{}").find(c) != std::string_view::npos) parts_ = 1;
+        ++at_;
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  void skip_string(char quote) {
+    const std::string triple(3, quote);
+    const bool long_form = text_.substr(at_, 3) == triple;
+    at_ += long_form ? 3 : 1;
+    while (at_ < text_.size()) {
+      if (quote == '"' && text_[at_] == '\\') {
+        at_ += 2;
+      } else if (long_form && text_.substr(at_, 3) == triple) {
+        at_ += 3;
+        return;
+      } else if (!long_form && (text_[at_] == quote || text_[at_] == '\n')) {
+        ++at_;
+        return;
+      } else {
+        ++at_;
+      }
+    }
+  }
+
+  [[nodiscard]] Position position() const {
+    const std::string_view before = text_.substr(0, at_);
+    const auto line_begin = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
+    const auto is_start = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; };
+    return {static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1,
+            static_cast<int>(
+                std::count_if(before.begin() + static_cast<std::ptrdiff_t>(line_begin), before.end(), is_start)) +
+                1};
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  int parts_ = 1;
+};
+
+Value convert(const toml::node& node, const std::string& key, const Position& key_at);
+
+void convert_table(const toml::table& table, Value& value) {
+  for (const auto& [key, member] : table) {
+    value.items.push_back(convert(member, std::string(key.str()), position_of(key.source())));
+  }
+  std::stable_sort(value.items.begin(), value.items.end(),
+                   [](const Value& a, const Value& b) { return a.key_at < b.key_at; });
+}
+
+void convert_list(const toml::array& list, Value& value) {
+  for (const auto& item : list) {
+    value.items.push_back(convert(item, value.key, position_of(item.source())));
+  }
+}
+
+Value convert(const toml::node& node, const std::string& key, const Position& key_at) {
+  Value value;
+  value.key = key;
+  value.key_at = key_at;
+  value.at = position_of(node.source());
+  if (value.at.line == 0) value.at = key_at;
+  node.visit([&value](const auto& held) {
+    using Held = std::decay_t<decltype(held)>;
+    if constexpr (toml::is_table<Held>) {
+      value.kind = ValueKind::table;
+      convert_table(held, value);
+    } else if constexpr (toml::is_array<Held>) {
+      value.kind = ValueKind::list;
+      convert_list(held, value);
+    } else if constexpr (toml::is_string<Held>) {
+      value.kind = ValueKind::text;
+      value.text = held.get();
+    } else if constexpr (toml::is_integer<Held>) {
+      value.kind = ValueKind::whole;
+      value.whole = held.get();
+    } else if constexpr (toml::is_floating_point<Held>) {
+      value.kind = ValueKind::real;
+      value.real = held.get();
+    } else if constexpr (toml::is_boolean<Held>) {
+      value.kind = ValueKind::boolean;
+      value.boolean = held.get();
+    } else {
+      value.kind = ValueKind::date;
+      std::ostringstream text;
+      text << held.get();
+      value.text = text.str();
+    }
+  });
+  return value;
+}
+
+bool mentions(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+/// The parser tells its errors apart by text only; an unexpected text is still a syntax error with its place.
+void report_parse_error(const toml::parse_error& error, Report& report) {
+  const std::string_view what = error.description();
+  const Position at = position_of(error.source());
+  if (mentions(what, "utf-8")) {
+    report.error(at, id::not_utf8, "the file is not UTF-8 text", "save it as UTF-8");
+  } else if (mentions(what, "cannot redefine")) {
+    report.error(at, id::defined_twice, visible(what), "keep one of the two definitions");
+  } else if (mentions(what, "nested value depth")) {
+    report.error(at, id::nested_too_deeply, "values are nested too deeply", "use fewer levels");
+  } else {
+    report.error(at, id::syntax, "not TOML: " + visible(what), "see https://toml.io for the syntax");
+  }
+}
+
+}  // namespace
+
+std::optional<Value> parse_toml(std::string_view text, Report& report) {
+  if (const auto excess = KeyParts(text).find_excess()) {
+    report.error(*excess, id::nested_too_deeply, "a key has more than " + std::to_string(key_parts_limit) + " parts",
+                 "use fewer levels");
+    return std::nullopt;
+  }
+  const toml::parse_result parsed = toml::parse(text);
+  if (!parsed) {
+    report_parse_error(parsed.error(), report);
+    return std::nullopt;
+  }
+  Value root;
+  root.at = root.key_at = {1, 1};
+  convert_table(parsed.table(), root);
+  return root;
+}
+
+}  // namespace k4t::config
