@@ -1,0 +1,219 @@
+#include "drivers/witness_file.hpp"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "platform/steps.hpp"
+
+namespace k4t::drivers {
+namespace {
+
+/// How often a decision is made again because another master swapped first.
+constexpr int kAttempts = 16;
+constexpr unsigned kMode = 0600;
+constexpr std::string_view kRegisterPrefix = "k4t-witness-";
+constexpr std::string_view kRecordPrefix = "k4t-record-";
+constexpr std::string_view kSuffix = ".json";
+
+// Ids and txns become file names, and both can come from a record that somebody else wrote.
+bool is_plain(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+bool has_form(std::string_view name, std::string_view prefix) {
+  return name.size() > prefix.size() + kSuffix.size() && name.starts_with(prefix) && name.ends_with(kSuffix);
+}
+
+template <class T>
+Result<T> parse(const std::string& text, const std::string& path) {
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Result<T> value = json.is_object() ? decode<T>(json) : Error{Status::fatal, "not a JSON object", {}};
+  if (value) return value;
+  return Error{Status::fatal, path + " is damaged and was left as it is: " + value.error().message,
+               text.substr(0, 200)};
+}
+
+Error blank(const std::string& path) {
+  return {Status::not_found, "there is no register at " + path + ": this witness has forgotten what it promised", {}};
+}
+
+Error out_of_attempts(const std::string& path) {
+  return {Status::busy, "other masters keep changing " + path + ": try again", {}};
+}
+
+bool held_by_another_host(const model::WitnessRegister& now, const txn::ClaimRequest& request) {
+  return now.open && now.promised.run != request.epoch.run &&
+         txn::holder_host(now.holder) != txn::holder_host(request.holder);
+}
+
+}  // namespace
+
+FileWitness::FileWitness(std::shared_ptr<transport::Host> host, std::string cluster, model::Witness where)
+    : host_(std::move(host)), cluster_(std::move(cluster)), where_(std::move(where)) {}
+
+std::string FileWitness::register_path() const {
+  return where_.path + "/" + std::string(kRegisterPrefix) + where_.id + std::string(kSuffix);
+}
+
+std::string FileWitness::record_path(const std::string& txn) const {
+  return where_.path + "/" + std::string(kRecordPrefix) + txn + std::string(kSuffix);
+}
+
+Result<void> FileWitness::check_place() const {
+  if (is_plain(where_.id) && where_.path.starts_with('/')) return {};
+  return Error{Status::invalid_argument,
+               "witness '" + where_.id + "' needs an id of lower-case letters, digits and '-' and an absolute folder",
+               {}};
+}
+
+Result<std::optional<FileWitness::Held>> FileWitness::read() {
+  K4T_TRY(check_place());
+  const std::string path = register_path();
+  auto text = host_->read_file(path);
+  if (text.status() == Status::not_found) return std::optional<Held>();
+  if (!text) return text.error();
+  K4T_ASSIGN(auto now, parse<model::WitnessRegister>(*text, path));
+  if (now.cluster != cluster_ || now.id != where_.id || now.promised.run.empty()) {
+    return Error{Status::fatal,
+                 path + " is the register of witness '" + now.id + "' of cluster '" + now.cluster + "', not of '" +
+                     where_.id + "' of '" + cluster_ + "'",
+                 {}};
+  }
+  return std::optional<Held>(Held{*std::move(text), std::move(now)});
+}
+
+Result<void> FileWitness::swap(const std::optional<Held>& held, const model::WitnessRegister& next) {
+  const std::optional<std::string> expected = held ? std::optional<std::string>(held->text) : std::nullopt;
+  return host_->swap_file(register_path(), expected, Json(next).dump() + "\n", kMode);
+}
+
+Result<txn::WitnessAnswer> FileWitness::claim(const txn::ClaimRequest& request, const CallOptions& /*options*/) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    K4T_ASSIGN(const auto held, read());
+    if (!held && !request.initialise) return blank(register_path());
+    model::WitnessRegister next{cluster_, where_.id, {}, {}, false, {}};
+    if (held) {
+      next = held->now;
+      if (!request.take_over && held_by_another_host(next, request)) {
+        return Error{Status::busy, "another host's claim is open: " + next.holder + "; --take-over ends it", {}};
+      }
+      if (request.epoch < next.promised) return txn::WitnessAnswer{false, next};
+    } else {
+      K4T_TRY(host_->make_folder(where_.path, 0700));
+    }
+    next.promised = request.epoch;
+    next.holder = request.holder;
+    next.open = true;
+    const auto swapped = swap(held, next);
+    if (swapped) return txn::WitnessAnswer{true, next};
+    if (swapped.status() != Status::conflict) return swapped.error();
+  }
+  return out_of_attempts(register_path());
+}
+
+Result<void> FileWitness::store(const model::Record& record) {
+  K4T_TRY(host_->put_file(record_path(record.txn), Json(record).dump() + "\n", kMode));
+  platform::step("record stored at " + where_.id);
+  return {};
+}
+
+Result<txn::WitnessAnswer> FileWitness::vote(const model::Epoch& epoch, const model::Record& record,
+                                             const CallOptions& /*options*/) {
+  if (!is_plain(record.txn) || !model::is_authentic(record)) {
+    return Error{Status::invalid_argument, "the record to vote for does not have the name of its content", {}};
+  }
+  const model::Vote vote{epoch, record.version, record.txn};
+  bool stored = false;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    K4T_ASSIGN(const auto held, read());
+    if (!held) return blank(register_path());
+    model::WitnessRegister next = held->now;
+    const bool same_epoch = next.vote && next.vote->epoch == epoch;
+    if (epoch < next.promised || (same_epoch && next.vote->version > vote.version)) {
+      return txn::WitnessAnswer{false, next};
+    }
+    if (same_epoch && next.vote->version == vote.version && next.vote->txn != vote.txn) {
+      return Error{
+          Status::fatal, "one run asked witness " + where_.id + " to vote for two contents of one version", {}};
+    }
+    if (next.vote == vote) return txn::WitnessAnswer{true, next};
+    if (!stored) K4T_TRY(store(record));
+    stored = true;
+    if (next.promised != epoch) {
+      next.holder = "run " + epoch.run;  // it never claimed here, so that nobody said who it is
+      next.open = false;
+    }
+    next.promised = epoch;
+    next.vote = vote;
+    const auto swapped = swap(held, next);
+    if (swapped) return txn::WitnessAnswer{true, next};
+    if (swapped.status() != Status::conflict) return swapped.error();
+  }
+  return out_of_attempts(register_path());
+}
+
+Result<std::optional<model::WitnessRegister>> FileWitness::peek(const CallOptions& /*options*/) {
+  K4T_ASSIGN(const auto held, read());
+  if (!held) return std::optional<model::WitnessRegister>();
+  return std::optional<model::WitnessRegister>(held->now);
+}
+
+Result<model::Record> FileWitness::fetch(const std::string& txn, const CallOptions& /*options*/) {
+  K4T_TRY(check_place());
+  if (!is_plain(txn)) return Error{Status::invalid_argument, "not the name of a record", txn.substr(0, 64)};
+  K4T_ASSIGN(const auto text, host_->read_file(record_path(txn)));
+  K4T_ASSIGN(auto record, parse<model::Record>(text, record_path(txn)));
+  if (record.txn != txn || !model::is_authentic(record)) {
+    return Error{Status::fatal, record_path(txn) + " is damaged: its content does not have that name", {}};
+  }
+  return record;
+}
+
+Result<void> FileWitness::close(const model::Epoch& epoch, const CallOptions& /*options*/) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    K4T_ASSIGN(const auto held, read());
+    if (!held) return blank(register_path());
+    if (held->now.promised != epoch || !held->now.open) return {};
+    model::WitnessRegister next = held->now;
+    next.open = false;
+    const auto swapped = swap(held, next);
+    if (swapped) {
+      if (next.vote) prune(*next.vote);
+      return {};
+    }
+    if (swapped.status() != Status::conflict) return swapped.error();
+  }
+  return out_of_attempts(register_path());
+}
+
+// A vote for a version says that its base is decided, so that no claim can choose anything older. Any doubt keeps a
+// file.
+void FileWitness::prune(const model::Vote& vote) {
+  const auto names = host_->list_folder(where_.path);
+  if (!names) return;
+  std::set<std::string> named;
+  for (const auto& name : *names) {
+    if (!has_form(name, kRegisterPrefix)) continue;
+    const auto text = host_->read_file(where_.path + "/" + name);
+    if (!text) return;
+    const auto other = parse<model::WitnessRegister>(*text, name);
+    if (!other) return;
+    if (other->vote) named.insert(other->vote->txn);
+  }
+  for (const auto& name : *names) {
+    if (!has_form(name, kRecordPrefix)) continue;
+    const std::string txn = name.substr(kRecordPrefix.size(), name.size() - kRecordPrefix.size() - kSuffix.size());
+    if (named.contains(txn)) continue;
+    const auto record = fetch(txn, {});
+    if (!record || record->version + 1 >= vote.version) continue;
+    // What stays after a failure is deleted by a later run.
+    static_cast<void>(host_->remove_file(record_path(txn)));
+  }
+}
+
+}  // namespace k4t::drivers
