@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "k4t/call.hpp"
+#include "k4t/transport.hpp"
+#include "runtime.hpp"
+
+/// HAProxy and k4t's file on one host. Every answer is read as untrusted text; what cannot be read is UNAVAILABLE.
+
+namespace k4t::haproxy {
+
+struct Paths {
+  std::vector<std::string> config;  ///< the administrator's files, in the order that HAProxy gets them
+  std::string file;                 ///< k4t's own
+  std::string binary;
+  std::string master_socket;
+
+  /// The folder beside k4t's file with stages, lock and the earlier file.
+  [[nodiscard]] std::string work() const { return file + ".k4t"; }
+  [[nodiscard]] std::string stage(const std::string& txn) const { return work() + "/" + txn + ".cfg"; }
+  [[nodiscard]] std::string server_state() const { return work() + "/servers"; }
+};
+
+/// What the running process says of itself.
+struct Process {
+  std::int64_t worker_pid = 0;
+  std::optional<std::string> variable;
+  std::vector<RunningServer> servers;
+  std::vector<StatRow> stat;
+  bool read_this_file = false;  ///< it started after the file was last touched
+};
+
+/// One look at file and process, both of one moment.
+struct Sight {
+  std::string file;  ///< empty: absent or empty
+  std::string previous;
+  std::vector<std::string> staged;
+  std::optional<Process> process;
+  std::string down;  ///< why there is no process
+};
+
+/// How a replacement of the file ended.
+enum class Outcome { conflict, busy, runtime, reload, restored, undecided };
+
+struct Replacement {
+  std::string old_file;
+  std::string new_file;
+  std::string fallback;        ///< goes into the file when the reload fails
+  std::string text;            ///< the marker that the process must answer in the end
+  std::string stage;           ///< file name to delete after success
+  std::optional<Batch> batch;  ///< present: try without a reload
+};
+
+/// A TCP socket that somebody listens on, and by what program where the system tells.
+struct Listening {
+  std::string address;
+  std::uint16_t port = 0;
+  std::string program;
+};
+
+class Client {
+ public:
+  Client(std::shared_ptr<transport::Host> host, Paths paths) : host_(std::move(host)), paths_(std::move(paths)) {}
+
+  Result<Sight> look(const Call& call);
+  Result<Outcome> replace(const Replacement& replacement, const Call& call);
+
+  /// "show stat" of each process, retiring ones included. UNAVAILABLE unless all of them answered.
+  Result<std::vector<StatRow>> sessions(const Call& call);
+
+  /// INVALID_ARGUMENT with HAProxy's own words where it refuses the administrator's files with `file` behind them.
+  Result<void> check(const std::string& file, const Call& call);
+
+  Result<std::vector<Listening>> listening(const Call& call);
+
+  Result<void> put_stage(const std::string& txn, const std::string& text);
+  /// NOT_FOUND: nothing is staged under this txn.
+  Result<std::string> read_stage(const std::string& txn);
+  Result<void> remove_stage(const std::string& txn);
+
+  [[nodiscard]] const Paths& paths() const { return paths_; }
+
+ private:
+  using Frames = std::vector<std::pair<std::string, std::string>>;
+  Result<Frames> run(const std::string& script, std::vector<std::string> args, std::string input, const Call& call);
+  Result<transport::Output> execute(std::vector<std::string> argv, const Call& call);
+
+  std::shared_ptr<transport::Host> host_;
+  Paths paths_;
+};
+
+/// The sockets in the output of `ss -Hltnp`; lines that do not read as such are left out. Pure.
+std::vector<Listening> parse_ss(std::string_view output);
+
+/// True where nobody can bind `address`:`port` beside `other`: the same port, and one address covers the other. Pure.
+bool collides(const std::string& address, std::uint16_t port, const Listening& other);
+
+}  // namespace k4t::haproxy
