@@ -1,0 +1,118 @@
+#include "sockets.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+namespace k4t::nginx {
+namespace {
+
+bool is_any(const std::string& address) { return address == "0.0.0.0" || address == "::" || address == "*"; }
+
+bool is_v6(const std::string& address) { return address.find(':') != std::string::npos; }
+
+/// ss's "ADDRESS:PORT": IPv6 in brackets, an interface after '%', "*" for both families at once. IPv4 peers of IPv6
+/// sockets are shown as ::ffff:ADDRESS.
+std::optional<Socket> parse_socket(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return {};
+  Socket socket;
+  const auto port = text.substr(colon + 1);
+  std::from_chars(port.data(), port.data() + port.size(), socket.port);
+  auto address = text.substr(0, colon);
+  address = address.substr(0, address.find('%'));
+  if (address.starts_with('[')) address.remove_prefix(1);
+  if (address.ends_with(']')) address.remove_suffix(1);
+  constexpr std::string_view mapped = "::ffff:";
+  if (address.starts_with(mapped) && address.find('.') != std::string_view::npos) address.remove_prefix(mapped.size());
+  socket.address = address;
+  return socket;
+}
+
+/// users:(("nginx",pid=12,fd=6),("nginx",pid=11,fd=6))
+void parse_users(std::string_view text, SocketLine& into) {
+  constexpr std::string_view mark = ",pid=";
+  const auto quote = text.find('"');
+  for (auto at = text.find(mark); at != std::string_view::npos; at = text.find(mark, at + 1)) {
+    int pid = 0;
+    std::from_chars(text.data() + at + mark.size(), text.data() + text.size(), pid);
+    into.pids.push_back(pid);
+  }
+  if (into.pids.empty() || quote == std::string_view::npos) return;
+  const auto name = text.substr(quote + 1, text.find('"', quote + 1) - quote - 1);
+  into.holder = std::string(name) + " (pid " + std::to_string(into.pids.front()) + ")";
+}
+
+/// Two sockets that cannot both listen: Linux lets a wildcard and an address of the same family not coexist.
+bool collide(const Socket& left, const Socket& right) {
+  if (left.port != right.port) return false;
+  if (left.address == right.address || left.address == "*" || right.address == "*") return true;
+  return (is_any(left.address) || is_any(right.address)) && is_v6(left.address) == is_v6(right.address);
+}
+
+bool belongs(const SocketLine& line, const std::set<int>& pids) {
+  return std::any_of(line.pids.begin(), line.pids.end(), [&](int pid) { return pids.contains(pid); });
+}
+
+Error taken(const Socket& wanted, const SocketLine& line, bool own) {
+  const std::string where = socket_text(wanted.address, wanted.port);
+  if (own) {
+    return {Status::invalid_argument,
+            "nginx cannot listen at " + where + ", because it already listens at " +
+                socket_text(line.local.address, line.local.port) +
+                " and cannot change between one address and all of them in one reload: keep the address, or remove the "
+                "listener in one change and add it in the next",
+            {}};
+  }
+  const std::string holder = line.holder.empty() ? "another process (root could see which)" : line.holder;
+  return {Status::invalid_argument,
+          "nginx cannot listen at " + where + ": " + holder + " already listens at " +
+              socket_text(line.local.address, line.local.port) + "; stop it or choose another port",
+          {}};
+}
+
+}  // namespace
+
+std::vector<SocketLine> parse_sockets(std::string_view ss_output, bool state_column) {
+  std::vector<SocketLine> found;
+  std::istringstream lines{std::string(ss_output)};
+  for (std::string text; std::getline(lines, text);) {
+    std::istringstream words(text);
+    std::string skipped;
+    std::string local;
+    std::string peer;
+    std::string users;
+    if (state_column) words >> skipped;
+    if (!(words >> skipped >> skipped >> local >> peer)) continue;
+    std::getline(words, users);
+    const auto local_socket = parse_socket(local);
+    const auto peer_socket = parse_socket(peer);
+    if (!local_socket || !peer_socket) continue;
+    SocketLine line{*local_socket, *peer_socket, {}, {}};
+    parse_users(users, line);
+    found.push_back(std::move(line));
+  }
+  return found;
+}
+
+Result<void> check_free(const std::vector<Socket>& wanted, const std::vector<SocketLine>& listening,
+                        const std::set<int>& own_pids) {
+  for (const auto& socket : wanted) {
+    for (const auto& line : listening) {
+      if (!collide(socket, line.local)) continue;
+      const bool own = belongs(line, own_pids);
+      if (!own || socket.address != line.local.address) return taken(socket, line, own);
+    }
+  }
+  return {};
+}
+
+std::uint64_t count_to(const gateway::Endpoint& endpoint, const std::vector<SocketLine>& established,
+                       const std::set<int>& own_pids) {
+  const Socket to{endpoint.address, endpoint.port};
+  return static_cast<std::uint64_t>(std::count_if(established.begin(), established.end(), [&](const SocketLine& line) {
+    return line.peer == to && (line.pids.empty() || belongs(line, own_pids));
+  }));
+}
+
+}  // namespace k4t::nginx

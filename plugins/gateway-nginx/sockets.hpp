@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "render.hpp"
+
+/// What `ss` shows of TCP sockets. Pure: text → values and judgements.
+
+namespace k4t::nginx {
+
+/// One line of `ss -Htnp`.
+struct SocketLine {
+  Socket local;
+  Socket peer;
+  std::vector<int> pids;  ///< empty: not shown, for want of rights
+  std::string holder;     ///< for people: "nginx (pid 12)"
+};
+
+/// `state_column`: the lines begin with the socket's state, as they do unless one state was asked for.
+std::vector<SocketLine> parse_sockets(std::string_view ss_output, bool state_column);
+
+/// Will nginx be able to listen at all of `wanted`? INVALID_ARGUMENT naming who holds a port, else. A socket that
+/// nginx itself listens on is handed on across a reload if it is exactly the same one. `own_pids`: the master and its
+/// children.
+Result<void> check_free(const std::vector<Socket>& wanted, const std::vector<SocketLine>& listening,
+                        const std::set<int>& own_pids);
+
+/// How many of the connections go to the endpoint and belong to nginx, or to nobody that is shown.
+std::uint64_t count_to(const gateway::Endpoint& endpoint, const std::vector<SocketLine>& established,
+                       const std::set<int>& own_pids);
+
+}  // namespace k4t::nginx
