@@ -1,0 +1,69 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "k4t/dnsupdate.hpp"
+#include "render.hpp"
+
+namespace k4t::dns_bind {
+
+/// One zone on one server: reads that tell absence from ignorance, and writes whose lost answers are settled by reading
+/// again over the same path. Not thread-safe.
+class Zone {
+ public:
+  /// `suffix` is at or below `zone`.
+  Zone(std::string zone, std::string suffix, dnsupdate::Endpoint endpoint,
+       std::unique_ptr<dnsupdate::Authenticator> authenticator);
+
+  /// The one TXT string at a name. Absent only by an authoritative answer out of this zone. INVALID_ARGUMENT: there are
+  /// several, or the server's zone for this name is another one.
+  Result<std::optional<std::string>> read_text(const std::string& name, const dnsupdate::Limits& limits);
+
+  /// The whole zone at one moment. UNSUPPORTED: the server does not allow it.
+  Result<Present> transfer(const dnsupdate::Limits& limits);
+
+  /// Only the given record sets, any CNAME in their place, and whose names they are.
+  Result<Present> look_up(const std::set<Key>& keys, const dnsupdate::Limits& limits);
+
+  /// transfer() where the server allows it, else look_up() of `keys`.
+  Result<Present> read(const std::set<Key>& keys, const dnsupdate::Limits& limits);
+
+  /// A record set as the server answers it now; `extras`: what else is in its place. Empty data: it does not exist.
+  Result<Records> answered(const Key& key, const dnsupdate::Limits& limits);
+
+  enum class Written {
+    done,
+    blocked,  ///< nothing changed, although the TXT record is as it was: another prerequisite did not hold
+  };
+
+  /// Changes the TXT string at `name` from `before` to `after` (absent: no record), and with it whatever `update` says:
+  /// all or nothing. Any error is settled by reading the record again. CONFLICT: it is neither `before` nor `after`.
+  Result<Written> swap_text(dnsupdate::Update update, const std::string& name, const std::optional<std::string>& before,
+                            const std::optional<std::string>& after, const dnsupdate::Limits& limits);
+
+  /// One update as it is; see dnsupdate::Client::update.
+  Result<void> update(dnsupdate::Update update, const dnsupdate::Limits& limits);
+
+  [[nodiscard]] const std::string& zone() const { return zone_; }
+  [[nodiscard]] const std::string& suffix() const { return suffix_; }
+  [[nodiscard]] std::string where() const { return client_.where(); }
+
+ private:
+  Result<void> look_up_into(Present& present, const Key& key, const dnsupdate::Limits& limits);
+  Result<void> note_server_names(Present& present, const dnsupdate::Limits& limits);
+
+  std::string zone_;
+  std::string suffix_;
+  dnsupdate::Client client_;
+};
+
+/// "`_k4t` = before" as a prerequisite.
+dnsupdate::Prerequisite text_is(const std::string& name, const std::optional<std::string>& text);
+/// Makes `text` the only TXT string at `name`, TTL 0; absent: none.
+std::vector<dnsupdate::Change> text_becomes(const std::string& name, const std::optional<std::string>& text);
+
+}  // namespace k4t::dns_bind

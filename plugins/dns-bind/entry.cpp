@@ -1,0 +1,3 @@
+#include "bind_driver.hpp"
+
+K4T_EXPORT_DRIVER(k4t::dns::Kind, k4t::dns_bind::manifest, k4t::dns_bind::open)

@@ -1,0 +1,86 @@
+#include <utility>
+
+#include "bind_driver.hpp"
+
+namespace k4t::dns_bind {
+namespace {
+
+namespace du = k4t::dnsupdate;
+
+struct Options {
+  std::uint16_t port = 53;
+  std::optional<std::string> zone;
+  std::optional<std::string> key_file;
+  std::uint32_t timeout_ms = 5000;
+  std::uint32_t message_limit_bytes = 60000;
+};
+K4T_JSON(Options, port, zone, key_file, timeout_ms, message_limit_bytes)
+
+Json property(const char* type, const char* description) { return {{"type", type}, {"description", description}}; }
+
+Json number(const char* description, std::uint32_t least, std::uint32_t most, std::uint32_t standard) {
+  Json described = property("integer", description);
+  described["minimum"] = least;
+  described["maximum"] = most;
+  described["default"] = standard;
+  return described;
+}
+
+Json options_schema() {
+  const Options standard;
+  return {{"$schema", "http://json-schema.org/draft-07/schema#"},
+          {"type", "object"},
+          {"additionalProperties", false},
+          {"properties",
+           {{"port", number("TCP port on which the server answers.", 1, 65535, standard.port)},
+            {"zone", property("string",
+                              "The zone that holds the cluster's domain: the domain itself, which is the default, "
+                              "or a parent of it. No final dot.")},
+            {"key_file", property("string",
+                                  "File with the TSIG key, as `tsig-keygen` writes it or as one line "
+                                  "NAME:ALGORITHM:BASE64. Not readable by other users. Without it messages are "
+                                  "not signed, and the server has to trust our address.")},
+            {"timeout_ms", number("How long to wait for each answer.", 100, 60000, standard.timeout_ms)},
+            {"message_limit_bytes", number("Size above which a commit is sent in several updates.", 2048, 65000,
+                                           standard.message_limit_bytes)}}}};
+}
+
+Result<std::unique_ptr<du::Authenticator>> authenticator_of(const Options& options) {
+  if (!options.key_file) return std::unique_ptr<du::Authenticator>();
+  K4T_ASSIGN(auto key, du::read_tsig_key(*options.key_file));
+  return du::make_tsig(std::move(key));
+}
+
+}  // namespace
+
+Manifest manifest() {
+  Manifest manifest;
+  manifest.name = "bind";
+  manifest.version = "1.0.0";
+  manifest.summary = "BIND 9, or any primary DNS server with dynamic updates (RFC 2136) signed by TSIG";
+  manifest.capabilities = {dns::capability::witness};
+  manifest.options_schema = options_schema();
+  return manifest;
+}
+
+Result<std::unique_ptr<dns::Driver>> open(const OpenRequest& request, Call& /*call*/) {
+  auto options = decode<Options>(request.options);
+  if (!options) return options.error().within("options of DNS server " + request.name);
+  const std::string zone = options->zone.value_or(request.domain);
+  K4T_TRY(du::check_name(zone));
+  if (request.domain.empty() || !at_or_below(request.domain, zone)) {
+    return Error{Status::invalid_argument,
+                 "DNS server " + request.name + ": the cluster's domain '" + request.domain +
+                     "' is not at or below the zone '" + zone + "'; correct the option zone",
+                 {}};
+  }
+  // The longest name that k4t writes itself must fit below the suffix.
+  K4T_TRY(du::check_name("_k4t-try." + request.domain));
+  auto authenticator = authenticator_of(*options);
+  if (!authenticator) return authenticator.error().within("DNS server " + request.name);
+  const du::Endpoint endpoint{request.address, options->port, std::chrono::milliseconds(options->timeout_ms)};
+  Zone opened(zone, request.domain, endpoint, std::move(*authenticator));
+  return std::unique_ptr<dns::Driver>(std::make_unique<BindDriver>(std::move(opened), options->message_limit_bytes));
+}
+
+}  // namespace k4t::dns_bind

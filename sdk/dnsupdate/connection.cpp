@@ -1,0 +1,139 @@
+#include "connection.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "wire.hpp"
+
+namespace k4t::dnsupdate {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// How often a waiting call looks whether its caller gave up.
+constexpr auto cancel_poll = std::chrono::milliseconds(50);
+
+Error no_answer(const std::string& what) { return Error{Status::unavailable, "the DNS server does not answer", what}; }
+
+Error failed(const std::string& what) { return no_answer(what + ": " + std::strerror(errno)); }
+
+/// Waits until the socket is ready. `until` bounds this wait, limits the whole call.
+Result<void> wait_for(int socket, short events, Clock::time_point until, const Limits& limits) {
+  for (;;) {
+    if (limits.cancelled && limits.cancelled()) return Error{Status::deadline, "the caller gave up", {}};
+    const auto now = Clock::now();
+    if (now >= limits.until) return Error{Status::deadline, "the time for this call is over", {}};
+    if (now >= until) return no_answer("timed out");
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::min(until, limits.until) - now);
+    pollfd waiting{socket, events, 0};
+    const int ready = ::poll(&waiting, 1, static_cast<int>(std::min(left, cancel_poll).count()));
+    if (ready > 0) return {};
+    if (ready < 0 && errno != EINTR) return failed("poll");
+  }
+}
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+
+std::optional<Address> address_of(const Endpoint& endpoint) {
+  Address address;
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+  if (::inet_pton(AF_INET, endpoint.address.c_str(), &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(endpoint.port);
+    address.size = sizeof *v4;
+    return address;
+  }
+  if (::inet_pton(AF_INET6, endpoint.address.c_str(), &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(endpoint.port);
+    address.size = sizeof *v6;
+    return address;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Connection>> Connection::open(const Endpoint& endpoint, const Limits& limits) {
+  const auto address = address_of(endpoint);
+  if (!address) return Error{Status::invalid_argument, "'" + endpoint.address + "' is not an IP address", {}};
+  const int socket = ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (socket < 0) return failed("socket");
+  std::unique_ptr<Connection> connection(new Connection(socket, endpoint.timeout));
+  const int on = 1;
+  ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address->storage), address->size) == 0) return connection;
+  if (errno != EINPROGRESS) return failed("connect");
+  K4T_TRY(wait_for(socket, POLLOUT, Clock::now() + endpoint.timeout, limits));
+  socklen_t size = sizeof errno;
+  int outcome = 0;
+  ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &outcome, &size);
+  if (outcome == 0) return connection;
+  return no_answer(std::string("connect: ") + std::strerror(outcome));
+}
+
+Connection::~Connection() { ::close(socket_); }
+
+bool Connection::idle() const {
+  char byte = 0;
+  return ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+Result<void> Connection::send(std::string_view message, const Limits& limits) {
+  std::string bytes;
+  put_u16(bytes, static_cast<std::uint16_t>(message.size()));
+  bytes += message;
+  const auto until = Clock::now() + timeout_;
+  for (std::string_view rest = bytes; !rest.empty();) {
+    const auto sent = ::send(socket_, rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (sent > 0) {
+      rest.remove_prefix(static_cast<std::size_t>(sent));
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      K4T_TRY(wait_for(socket_, POLLOUT, until, limits));
+    } else if (errno != EINTR) {
+      return failed("send");
+    }
+  }
+  return {};
+}
+
+Result<void> Connection::read_exactly(char* to, std::size_t count_bytes, Clock::time_point until,
+                                      const Limits& limits) const {
+  for (std::size_t at = 0; at < count_bytes;) {
+    const auto got = ::recv(socket_, to + at, count_bytes - at, 0);
+    if (got > 0) {
+      at += static_cast<std::size_t>(got);
+    } else if (got == 0) {
+      return no_answer("it closed the connection");
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      K4T_TRY(wait_for(socket_, POLLIN, until, limits));
+    } else if (errno != EINTR) {
+      return failed("receive");
+    }
+  }
+  return {};
+}
+
+Result<std::string> Connection::receive(const Limits& limits) {
+  const auto until = Clock::now() + timeout_;
+  std::string length(2, '\0');
+  K4T_TRY(read_exactly(length.data(), length.size(), until, limits));
+  std::string message(get_u16(length, 0), '\0');
+  K4T_TRY(read_exactly(message.data(), message.size(), until, limits));
+  if (message.size() < header_bytes) return no_answer("its message is too short");
+  return message;
+}
+
+}  // namespace k4t::dnsupdate

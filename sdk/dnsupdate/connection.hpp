@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "k4t/dnsupdate.hpp"
+
+namespace k4t::dnsupdate {
+
+/// One TCP connection that carries DNS messages, each after its length in two bytes (RFC 1035 §4.2.2). After any error
+/// it is of no more use. Not thread-safe.
+class Connection {
+ public:
+  static Result<std::unique_ptr<Connection>> open(const Endpoint& endpoint, const Limits& limits);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  /// False: the other side has closed it, or sent what nobody asked for.
+  [[nodiscard]] bool idle() const;
+
+  Result<void> send(std::string_view message, const Limits& limits);
+  Result<std::string> receive(const Limits& limits);
+
+ private:
+  Connection(int socket, std::chrono::milliseconds timeout) : socket_(socket), timeout_(timeout) {}
+  Result<void> read_exactly(char* to, std::size_t count_bytes, std::chrono::steady_clock::time_point until,
+                            const Limits& limits) const;
+
+  int socket_;
+  std::chrono::milliseconds timeout_;
+};
+
+}  // namespace k4t::dnsupdate
