@@ -14,6 +14,8 @@ namespace {
 /// How often a decision is made again because another master swapped first.
 constexpr int kAttempts = 16;
 constexpr unsigned kMode = 0600;
+/// Leaves room to count on: a damaged register must not use up all epochs.
+constexpr std::uint64_t kHighestCounter = 1ULL << 62;
 constexpr std::string_view kRegisterPrefix = "k4t-witness-";
 constexpr std::string_view kRecordPrefix = "k4t-record-";
 constexpr std::string_view kSuffix = ".json";
@@ -83,6 +85,9 @@ Result<std::optional<FileWitness::Held>> FileWitness::read() {
                  path + " is the register of witness '" + now.id + "' of cluster '" + now.cluster + "', not of '" +
                      where_.id + "' of '" + cluster_ + "'",
                  {}};
+  }
+  if (now.promised.counter > kHighestCounter) {
+    return Error{Status::fatal, path + " promises an epoch that no run can have reached", {}};
   }
   return std::optional<Held>(Held{*std::move(text), std::move(now)});
 }

@@ -74,7 +74,7 @@ class Store {
 
   [[nodiscard]] std::filesystem::path file() const;
 
-  /// Several changes as one: all are kept, or with an error none. Not to be nested.
+  /// Several changes as one: all are kept, or with an error none. Inside another one it is part of that one.
   Result<void> atomically(const std::function<Result<void>()>& changes);
 
   // The cluster.

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "store/sqlite.hpp"
+#include "store/store.hpp"
+
+namespace k4t::store {
+
+/// Checks that the file is ours, whole and not newer than this program, and brings its tables up to date in one
+/// transaction. In mode read nothing is changed, and a file without tables is NOT_FOUND.
+Result<void> prepare_schema(Database& database, const std::filesystem::path& file, Mode mode);
+
+}  // namespace k4t::store

@@ -1,0 +1,127 @@
+#include "store/sqlite.hpp"
+
+#include <sqlite3.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace k4t::store {
+namespace {
+
+/// For other connections of this machine, such as a `status` beside an `apply`; they hold locks for milliseconds.
+constexpr int kBusyTimeout_ms = 5000;
+
+Status status_of(int code, bool disk_full) {
+  switch (code & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return Status::fatal;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return Status::busy;
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN: return Status::unavailable;
+    case SQLITE_CONSTRAINT: return Status::conflict;
+    default: return disk_full ? Status::unavailable : Status::fatal;
+  }
+}
+
+std::string explain(const std::string& file, int code, bool disk_full) {
+  if (disk_full) return "the disk of " + file + " is full: free some space and run the command again";
+  switch (code & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return file + " is damaged: move it away and restore a metadata copy";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return file + " is locked by another program: try again";
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN: return file + " cannot be opened for writing: check its owner, its mode and the disk's mount";
+    case SQLITE_IOERR: return file + " cannot be read or written: check the disk";
+    default: return file + " refused a change";
+  }
+}
+
+}  // namespace
+
+std::int64_t Row::integer(int column) const { return sqlite3_column_int64(statement_, column); }
+
+std::string Row::text(int column) const {
+  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));
+  const int size = sqlite3_column_bytes(statement_, column);
+  return bytes == nullptr ? std::string() : std::string(bytes, static_cast<std::size_t>(size));
+}
+
+bool Row::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+
+Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file) {
+  sqlite3* handle = nullptr;
+  const int code = sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE, nullptr);
+  std::unique_ptr<Database> database(new Database(file, handle));
+  if (code != SQLITE_OK) return database->error(code);
+  sqlite3_busy_timeout(handle, kBusyTimeout_ms);
+  return database;
+}
+
+Database::~Database() {
+  for (const auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  sqlite3_close_v2(handle_);
+}
+
+Error Database::error(int code) const {
+  const bool disk_full =
+      (code & 0xff) == SQLITE_FULL || (handle_ != nullptr && sqlite3_system_errno(handle_) == ENOSPC);
+  std::string detail = handle_ != nullptr ? sqlite3_errmsg(handle_) : sqlite3_errstr(code);
+  return {status_of(code, disk_full), explain(file_.string(), code, disk_full), std::move(detail)};
+}
+
+Result<void> Database::execute(const std::string& sql) {
+  const int code = sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return error(code);
+  return {};
+}
+
+Result<sqlite3_stmt*> Database::prepare(const char* sql) {
+  sqlite3_stmt*& statement = statements_[sql];
+  if (statement == nullptr) {
+    const int code = sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    if (code != SQLITE_OK) return error(code);
+  }
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+  return statement;
+}
+
+Result<bool> Database::step(sqlite3_stmt* statement) {
+  const int code = sqlite3_step(statement);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) {
+    sqlite3_reset(statement);
+    return false;
+  }
+  const Error why = error(code);  // before the reset replaces the message
+  sqlite3_reset(statement);
+  return why;
+}
+
+Result<void> Database::step_all(sqlite3_stmt* statement) {
+  while (true) {
+    K4T_ASSIGN(const bool more, step(statement));
+    if (!more) return {};
+  }
+}
+
+std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
+std::int64_t Database::last_insert_id() const { return sqlite3_last_insert_rowid(handle_); }
+
+bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
+
+void Database::bind(sqlite3_stmt* statement, int index, std::int64_t value) {
+  sqlite3_bind_int64(statement, index, value);
+}
+
+void Database::bind(sqlite3_stmt* statement, int index, const std::string& value) {
+  sqlite3_bind_text64(statement, index, value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+}  // namespace k4t::store

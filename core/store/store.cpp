@@ -1,0 +1,146 @@
+#include "store/store.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "store/schema.hpp"
+#include "store/store_impl.hpp"
+
+namespace k4t::store {
+namespace {
+
+constexpr const char* kFile = "metadata.db";
+
+Error system_error(const std::string& what, int number) {
+  return {Status::unavailable, what + ": " + std::generic_category().message(number), {}};
+}
+
+Result<void> make_folder(const std::filesystem::path& folder) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder.parent_path(), failed);
+  if (failed) return system_error("cannot make the folder " + folder.parent_path().string(), failed.value());
+  if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return system_error("cannot make the folder " + folder.string(), errno);
+}
+
+// Made here and not by SQLite, so that nobody else could ever read it; its companions inherit the mode.
+Result<void> make_file(const std::filesystem::path& file) {
+  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0) return system_error("cannot make " + file.string(), errno);
+  ::close(descriptor);
+  return {};
+}
+
+Result<std::optional<std::string>> meta(Database& database, const std::string& key) {
+  K4T_ASSIGN(const auto found,
+             database.rows(
+                 "SELECT value FROM meta WHERE key = ?", [](const Row& row) { return row.text(0); }, key));
+  return found.empty() ? std::optional<std::string>() : std::optional<std::string>(found.front());
+}
+
+Result<void> set_meta(Database& database, const std::string& key, const std::string& value) {
+  return database.run("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key,
+                      value);
+}
+
+}  // namespace
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& folder, const std::string& command, Mode mode) {
+  auto impl = std::make_unique<Impl>();
+  impl->file = folder / kFile;
+  if (mode == Mode::change) {
+    K4T_TRY(make_folder(folder));
+    K4T_ASSIGN(impl->lock, FolderLock::acquire(folder / (std::string(kFile) + ".lock"), command));
+    K4T_TRY(make_file(impl->file));
+  } else if (::access(impl->file.c_str(), F_OK) != 0) {
+    if (errno != ENOENT) return system_error("cannot reach " + impl->file.string(), errno);
+    return Error{Status::not_found, "there is no metadata in " + folder.string() + " yet", {}};
+  }
+  K4T_ASSIGN(impl->database, Database::open(impl->file));
+  K4T_TRY(impl->database->execute("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;"));
+  if (mode == Mode::change) K4T_TRY(impl->database->execute("PRAGMA journal_mode = WAL;"));
+  K4T_TRY(prepare_schema(*impl->database, impl->file, mode));
+  if (mode == Mode::read) K4T_TRY(impl->database->execute("PRAGMA query_only = ON;"));
+  return std::unique_ptr<Store>(new Store(std::move(impl)));
+}
+
+std::filesystem::path Store::file() const { return impl_->file; }
+
+Result<void> Store::atomically(const std::function<Result<void>()>& changes) {
+  if (impl_->database->in_transaction()) return changes();
+  K4T_TRY(impl_->database->execute("BEGIN IMMEDIATE"));
+  auto done = changes();
+  if (done) done = impl_->database->execute("COMMIT");
+  // After some errors SQLite has rolled back by itself; then this one fails, and nothing is left to undo.
+  if (!done) static_cast<void>(impl_->database->execute("ROLLBACK"));
+  return done;
+}
+
+Result<void> Store::claim_for(const std::string& cluster_name) {
+  K4T_ASSIGN(const auto present, cluster());
+  if (!present) return set_meta(*impl_->database, "cluster", cluster_name);
+  if (*present == cluster_name) return {};
+  return Error{Status::conflict,
+               impl_->file.string() + " belongs to the cluster '" + *present + "', not to '" + cluster_name +
+                   "': give each cluster a state folder of its own",
+               {}};
+}
+
+Result<std::optional<std::string>> Store::cluster() { return meta(*impl_->database, "cluster"); }
+
+Result<std::uint64_t> Store::highest_counter() {
+  K4T_ASSIGN(const auto text, meta(*impl_->database, "counter"));
+  return text ? read_json<std::uint64_t>(*text, impl_->file) : Result<std::uint64_t>(0);
+}
+
+Result<void> Store::raise_counter(std::uint64_t counter) {
+  K4T_ASSIGN(const auto present, highest_counter());
+  return counter <= present ? Result<void>() : set_meta(*impl_->database, "counter", std::to_string(counter));
+}
+
+Result<std::vector<std::string>> Store::initialised_witnesses() {
+  return impl_->database->rows("SELECT id FROM witnesses ORDER BY id", [](const Row& row) { return row.text(0); });
+}
+
+Result<void> Store::add_initialised_witnesses(const std::vector<std::string>& ids) {
+  for (const auto& id : ids) K4T_TRY(impl_->database->run("INSERT OR IGNORE INTO witnesses VALUES (?)", id));
+  return {};
+}
+
+Result<std::vector<model::Service>> Store::services() {
+  K4T_ASSIGN(const auto texts, impl_->database->rows("SELECT declaration FROM services ORDER BY name",
+                                                     [](const Row& row) { return row.text(0); }));
+  std::vector<model::Service> result;
+  for (const auto& text : texts) {
+    K4T_ASSIGN(auto service, read_json<model::Service>(text, impl_->file));
+    result.push_back(std::move(service));
+  }
+  return result;
+}
+
+Result<void> Store::put_service(const model::Service& service) {
+  return impl_->database->run(
+      "INSERT INTO services VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET declaration = excluded.declaration",
+      service.name, Json(service).dump());
+}
+
+Result<void> Store::remove_service(const std::string& name) {
+  return impl_->database->run("DELETE FROM services WHERE name = ?", name);
+}
+
+Result<void> Store::replace_services(const std::vector<model::Service>& services) {
+  return atomically([&]() -> Result<void> {
+    K4T_TRY(impl_->database->run("DELETE FROM services"));
+    for (const auto& service : services) K4T_TRY(put_service(service));
+    return {};
+  });
+}
+
+}  // namespace k4t::store
