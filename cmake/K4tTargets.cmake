@@ -34,7 +34,8 @@ find_package(OpenSSL REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
 
 add_library(k4t_warnings INTERFACE)
-target_compile_options(k4t_warnings INTERFACE -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wpedantic)
+target_compile_options(k4t_warnings INTERFACE -Wall -Wextra -Werror -Wshadow
+                                            $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor> -Wpedantic)
 if(K4T_SANITIZE)
   add_compile_options(-fsanitize=${K4T_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${K4T_SANITIZE})
