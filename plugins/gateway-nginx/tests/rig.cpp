@@ -36,7 +36,8 @@ std::unique_ptr<gateway::Driver> Rig::open(Json more_options) const {
 gateway::Endpoint Rig::serve(const std::string& body) {
   const std::uint16_t port = free_port();
   endpoint_servers_ += "server { listen 127.0.0.1:" + std::to_string(port) +
-                       "; default_type text/plain; location / { return 200 \"" + body + "\"; } }\n";
+                       "; client_max_body_size 0; default_type text/plain; location / { return 200 \"" + body +
+                       "\"; } }\n";
   endpoints_.set_http(endpoint_servers_);
   endpoints_.stop();
   endpoints_.start();
