@@ -53,9 +53,27 @@ void kill_descendants() {
   }
 }
 
+void exec_now(const std::vector<std::string>& argv, const std::map<std::string, std::string>& env) {
+  for (const auto& [name, value] : env) ::setenv(name.c_str(), value.c_str(), 1);
+  std::vector<char*> raw;
+  for (const auto& arg : argv) raw.push_back(const_cast<char*>(arg.c_str()));
+  raw.push_back(nullptr);
+  ::execvp(raw[0], raw.data());
+}
+
+void run_cleanup(const std::vector<std::string>& argv) {
+  if (argv.empty()) return;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    exec_now(argv, {});
+    ::_exit(127);
+  }
+  ::waitpid(child, nullptr, 0);
+}
+
 /// The guardian's life: commands come over `guard` ('T' ask politely, 'K' kill all); its end of file is the test's
 /// death.
-[[noreturn]] void guard_children(int guard, pid_t child) {
+[[noreturn]] void guard_children(int guard, pid_t child, const std::vector<std::string>& cleanup) {
   for (;;) {
     char command = 'K';
     const auto got = ::read(guard, &command, 1);
@@ -65,16 +83,9 @@ void kill_descendants() {
       continue;
     }
     kill_descendants();
+    run_cleanup(cleanup);
     ::_exit(0);
   }
-}
-
-void exec_now(const std::vector<std::string>& argv, const std::map<std::string, std::string>& env) {
-  for (const auto& [name, value] : env) ::setenv(name.c_str(), value.c_str(), 1);
-  std::vector<char*> raw;
-  for (const auto& arg : argv) raw.push_back(const_cast<char*>(arg.c_str()));
-  raw.push_back(nullptr);
-  ::execvp(raw[0], raw.data());
 }
 
 }  // namespace
@@ -168,8 +179,8 @@ std::string Scratch::read(const fs::path& file) {
   return text.str();
 }
 
-Server::Server(const std::vector<std::string>& argv, const fs::path& log,
-               const std::map<std::string, std::string>& env) {
+Server::Server(const std::vector<std::string>& argv, const fs::path& log, const std::map<std::string, std::string>& env,
+               const std::vector<std::string>& cleanup) {
   if (argv.empty() || find_program(argv[0]).empty()) {
     if (argv.empty() || ::access(argv[0].c_str(), X_OK) != 0)
       throw std::runtime_error("no such program: " + argv.at(0));
@@ -198,7 +209,7 @@ Server::Server(const std::vector<std::string>& argv, const fs::path& log,
     ::dup2(out, 1);
     ::dup2(out, 2);
     close_all_but(guard[1]);
-    guard_children(guard[1], child);
+    guard_children(guard[1], child, cleanup);
   }
   ::close(guard[1]);
   ::close(born[1]);

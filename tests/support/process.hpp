@@ -57,9 +57,11 @@ class Scratch {
 /// when this object or this process goes away. Output goes to the given file.
 class Server {
  public:
-  /// Starts argv; throws std::runtime_error where that fails. `env` is added to this process's own.
+  /// Starts argv; throws std::runtime_error where that fails. `env` is added to this process's own. `cleanup`, a
+  /// command of at most a few seconds, is run by the guardian once everything is dead: for what the kernel keeps, such
+  /// as network interfaces.
   Server(const std::vector<std::string>& argv, const std::filesystem::path& log,
-         const std::map<std::string, std::string>& env = {});
+         const std::map<std::string, std::string>& env = {}, const std::vector<std::string>& cleanup = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+
+#include "k4t/http.hpp"
+#include "k4t/json.hpp"
+#include "k4t/plugin.hpp"
+
+namespace k4t::docker {
+
+/// What the driver is opened with, checked.
+struct Options {
+  http::Endpoint engine;  ///< where the Docker Engine listens
+  std::string where;      ///< the same for messages, as the user wrote it
+  std::string cluster;
+  std::string address;  ///< where published ports are bound
+};
+
+/// The JSON Schema of the `options` table.
+Json options_schema();
+
+/// INVALID_ARGUMENT: not a socket that this driver can talk to, or not an address; the message tells the remedy.
+Result<Options> parse_options(const OpenRequest& request);
+
+}  // namespace k4t::docker

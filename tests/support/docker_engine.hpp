@@ -1,0 +1,56 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "support/process.hpp"
+
+namespace k4t::testing {
+
+/// A private Docker Engine: own data, own socket, own bridge, own mount namespace, no iptables rules. Several can run
+/// side by side and beside the machine's own. Published ports answer on this machine's addresses (127.0.0.0/8 as well)
+/// through Docker's userland proxy; containers reach the bridge's address, and through it this machine, but nothing
+/// beyond. All of it is gone when this object or this process is.
+class DockerEngine {
+ public:
+  /// Why none can be started here (not root, a program is missing); empty: it can.
+  static std::string missing();
+
+  /// The one engine of this test program, started when first asked for.
+  static DockerEngine& shared();
+
+  /// Throws std::runtime_error with the engine's log where it does not start.
+  DockerEngine();
+  ~DockerEngine();
+  DockerEngine(const DockerEngine&) = delete;
+  DockerEngine& operator=(const DockerEngine&) = delete;
+
+  /// "unix:///…/docker.sock"
+  [[nodiscard]] std::string host() const { return "unix://" + socket().string(); }
+  [[nodiscard]] std::filesystem::path socket() const { return scratch_.path() / "docker.sock"; }
+
+  /// A file of an image: where it is here, and its absolute path in the image.
+  struct File {
+    std::filesystem::path source;
+    std::string target;
+  };
+  /// Makes an image of busybox (/bin/busybox and links in /bin for its commands) and the files, without a registry.
+  void import_image(const std::string& name, const std::vector<File>& files = {});
+
+  /// As a crash of the whole machine would: the engine, its containers and their networks are gone at once.
+  void kill();
+  /// Starts it again after kill(), with the data it had.
+  void start();
+  /// Stops and continues the engine's main process.
+  void freeze() const;
+  void thaw() const;
+
+ private:
+  Scratch scratch_;
+  int group_;  ///< the interface group that marks our bridge
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace k4t::testing
