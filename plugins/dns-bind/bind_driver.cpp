@@ -8,10 +8,11 @@ namespace {
 
 namespace du = k4t::dnsupdate;
 
-constexpr std::size_t staged_limit = 8;        // more than a run prepares before it commits or aborts
-constexpr std::size_t drift_names_limit = 10;  // in messages
-constexpr int read_attempts = 3;               // for a content that changes while it is read
-constexpr int plan_attempts = 3;               // for a zone in which others write under our feet
+constexpr std::size_t staged_limit = 8;          // more than a run prepares before it commits or aborts
+constexpr std::size_t drift_names_limit = 10;    // in messages
+constexpr int read_attempts = 3;                 // for a content that changes while it is read
+constexpr int plan_attempts = 3;                 // for a zone in which others write under our feet
+constexpr std::size_t single_reads_limit = 100;  // beyond, one transfer is cheaper than as many queries
 constexpr std::size_t id_limit_bytes = 50;
 
 du::Limits limits_of(Call& call) {
@@ -252,24 +253,33 @@ Result<CommitReply> BindDriver::replace(SeenText now, const Register& target, St
                {}};
 }
 
-Result<void> BindDriver::verify_step(const Step& step, const du::Limits& limits) {
-  K4T_ASSIGN(const auto answered, zone_.answered(step.key, limits));
+Result<void> BindDriver::check_served(const Step& step, const Records& answered) const {
   const auto found = answered.find(step.key);
   const Error other{Status::unavailable,
                     "DNS server " + zone_.where() + " does not answer " + describe(step.key) +
-                        " as it was committed; "
-                        "observe it again",
+                        " as it was committed; observe it again",
                     {}};
   if (step.put) return found != answered.end() && found->second == *step.put ? Result<void>() : other;
   if (found == answered.end()) return {};
   // A wildcard may answer now; the removed values themselves must be gone.
-  const bool gone =
-      std::ranges::none_of(step.removed, [&](const auto& rdata) { return found->second.rdatas.contains(rdata); });
+  const auto& now = found->second.rdatas;
+  const bool gone = std::ranges::none_of(step.removed, [&](const auto& rdata) { return now.contains(rdata); });
   return gone ? Result<void>() : other;
 }
 
 Result<void> BindDriver::verify(const Register& target, const std::vector<Step>& steps, const du::Limits& limits) {
-  for (const auto& step : steps) K4T_TRY(verify_step(step, limits));
+  const auto whole = steps.size() > single_reads_limit
+                         ? zone_.transfer(limits)
+                         : Result<Present>(Error{Status::unsupported, "not worth a transfer", {}});
+  if (!whole && whole.status() != Status::unsupported) return whole.error();
+  for (const auto& step : steps) {
+    if (whole) {
+      K4T_TRY(check_served(step, whole->ours));
+    } else {
+      K4T_ASSIGN(const auto answered, zone_.answered(step.key, limits));
+      K4T_TRY(check_served(step, answered));
+    }
+  }
   K4T_ASSIGN(const auto now, read_register(limits));
   if (now && !now->open() && now->at == target) return {};
   return conflict(now);

@@ -67,7 +67,7 @@ class BindDriver final : public dns::Driver {
                                  const dnsupdate::Limits& limits);
   Result<Zone::Written> write(SeenText& now, const Register& target, const std::vector<Step>& steps, Call& call);
   Result<void> verify(const Register& target, const std::vector<Step>& steps, const dnsupdate::Limits& limits);
-  Result<void> verify_step(const Step& step, const dnsupdate::Limits& limits);
+  Result<void> check_served(const Step& step, const Records& answered) const;
 
   [[nodiscard]] std::string register_name() const { return "_k4t." + zone_.suffix(); }
   [[nodiscard]] std::string try_name() const { return "_k4t-try." + zone_.suffix(); }

@@ -102,6 +102,8 @@ struct Client::State {
   Result<void> converse(std::string request, const Limits& limits, const OnMessage& on_message) {
     const std::uint16_t id = get_u16(request, 0);
     const std::uint16_t opcode = header_of(request).opcode;
+    // Whoever gave up before anything was sent shall find nothing changed.
+    K4T_TRY(check(limits));
     K4T_TRY(connect(limits));
     std::unique_ptr<Verifier> verifier;
     if (authenticator) {

@@ -28,9 +28,8 @@ Error failed(const std::string& what) { return no_answer(what + ": " + std::stre
 /// Waits until the socket is ready. `until` bounds this wait, limits the whole call.
 Result<void> wait_for(int socket, short events, Clock::time_point until, const Limits& limits) {
   for (;;) {
-    if (limits.cancelled && limits.cancelled()) return Error{Status::deadline, "the caller gave up", {}};
+    K4T_TRY(check(limits));
     const auto now = Clock::now();
-    if (now >= limits.until) return Error{Status::deadline, "the time for this call is over", {}};
     if (now >= until) return no_answer("timed out");
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(std::min(until, limits.until) - now);
     pollfd waiting{socket, events, 0};
@@ -65,6 +64,12 @@ std::optional<Address> address_of(const Endpoint& endpoint) {
 }
 
 }  // namespace
+
+Result<void> check(const Limits& limits) {
+  if (limits.cancelled && limits.cancelled()) return Error{Status::deadline, "the caller gave up", {}};
+  if (Clock::now() >= limits.until) return Error{Status::deadline, "the time for this call is over", {}};
+  return {};
+}
 
 Result<std::unique_ptr<Connection>> Connection::open(const Endpoint& endpoint, const Limits& limits) {
   const auto address = address_of(endpoint);

@@ -7,6 +7,9 @@
 
 namespace k4t::dnsupdate {
 
+/// DEADLINE when the caller gave up or its time is over.
+Result<void> check(const Limits& limits);
+
 /// One TCP connection that carries DNS messages, each after its length in two bytes (RFC 1035 §4.2.2). After any error
 /// it is of no more use. Not thread-safe.
 class Connection {

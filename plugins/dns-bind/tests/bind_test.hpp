@@ -28,8 +28,8 @@ class Handle {
       : Handle(server.address(), server.port(), with_key(options, server.key_file())) {}
 
   template <class M>
-  Result<typename M::Reply> call(const typename M::Request& request) {
-    return invoke<M>(*callee_, request, CallOptions{std::chrono::seconds(20), nullptr});
+  Result<typename M::Reply> call(const typename M::Request& request, CallSink* sink = nullptr) {
+    return invoke<M>(*callee_, request, CallOptions{std::chrono::seconds(20), sink});
   }
 
   Result<Observation> observe(const std::optional<Expected<dns::State>>& expected = {}) {
@@ -39,8 +39,8 @@ class Handle {
                           const std::optional<dns::State>& base = {}) {
     return call<dns::method::Prepare>({seen, target, state, base});
   }
-  Result<CommitReply> commit(const std::optional<Register>& seen, const Register& target) {
-    return call<dns::method::Commit>({seen, target});
+  Result<CommitReply> commit(const std::optional<Register>& seen, const Register& target, CallSink* sink = nullptr) {
+    return call<dns::method::Commit>({seen, target}, sink);
   }
   Result<Nothing> abort(const std::string& txn) { return call<dns::method::Abort>({txn}); }
 
