@@ -62,6 +62,15 @@ Result<void> check(const Command& command) {
   return {};
 }
 
+/// The same file under a number above the three channels', which a program that was started without them hands out
+/// first, and which would be overwritten while they are set up.
+Result<Fd> above_channels(Fd fd) {
+  if (fd.get() > 2) return fd;
+  Fd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+  if (!moved.open()) return system_error("cannot start a command", errno);
+  return moved;
+}
+
 /// The whole input as an anonymous file: the command can read at its leisure, and neither a full pipe nor one that it
 /// closes early concerns us.
 Result<Fd> input_file(std::string_view input) {
@@ -74,7 +83,7 @@ Result<Fd> input_file(std::string_view input) {
     input.remove_prefix(static_cast<std::size_t>(written));
   }
   ::lseek(fd.get(), 0, SEEK_SET);
-  return fd;
+  return above_channels(std::move(fd));
 }
 
 struct Pipe {
@@ -86,7 +95,9 @@ Result<Pipe> make_pipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return system_error("cannot make a pipe", errno);
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
+  Fd read_end(ends[0]);
+  K4T_ASSIGN(Fd write_end, above_channels(Fd(ends[1])));
+  return Pipe{std::move(read_end), std::move(write_end)};
 }
 
 /// posix_spawn's two argument objects, always destroyed.

@@ -5,7 +5,8 @@
 namespace k4t::transport {
 
 /// Host::run for this machine. The command leads a process group of its own, which is killed as a whole when time runs
-/// out or the caller gives up; what it leaves running when it ends by itself (a daemon) stays.
+/// out or the caller gives up; what it leaves running when it ends by itself (a daemon) stays. When this program
+/// dies the command goes on, like one on a remote host would.
 Result<Output> run_process(const Command& command);
 
 }  // namespace k4t::transport

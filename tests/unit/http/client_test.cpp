@@ -54,6 +54,7 @@ class ScriptedServer {
   [[nodiscard]] std::string path() const { return (scratch_.path() / "s").string(); }
   [[nodiscard]] Client client() const { return Client(Endpoint{.unix_path = path()}); }
   [[nodiscard]] int connections() const { return connections_; }
+  [[nodiscard]] int closed() const { return closed_; }
   [[nodiscard]] std::vector<std::string> requests() {
     const std::lock_guard lock(mutex_);
     return requests_;
@@ -74,6 +75,7 @@ class ScriptedServer {
       ++connections_;
       converse(peer);
       ::close(peer);
+      ++closed_;
     }
   }
 
@@ -100,6 +102,7 @@ class ScriptedServer {
   int fd_ = -1;
   std::size_t next_ = 0;
   std::atomic<int> connections_ = 0;
+  std::atomic<int> closed_ = 0;
   std::atomic<bool> stop_ = false;
   std::mutex mutex_;
   std::vector<std::string> requests_;
@@ -133,6 +136,7 @@ TEST(Client, ReconnectsWhenTheServerClosedAnIdleConnection) {
   const ScriptedServer server({hello, hello}, /*close_each=*/true);
   auto client = server.client();
   EXPECT_EQ(client.send({.method = "POST"})->body, "hello");
+  ASSERT_TRUE(k4t::testing::eventually([&] { return server.closed() == 1; }));
   EXPECT_EQ(client.send({.method = "POST"})->body, "hello");
   EXPECT_EQ(server.connections(), 2);
 }

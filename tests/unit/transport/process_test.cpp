@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "k4t/transport.hpp"
@@ -140,6 +141,18 @@ TEST(Process, NothingButTheThreeChannelsIsInherited) {
   ::close(leaky);
   ASSERT_TRUE(ended.ok());
   EXPECT_EQ(std::stoi(ended->out), 4) << "0, 1, 2 and the one with which ls reads the folder";
+}
+
+TEST(Process, AProgramWithoutChannelsOfItsOwnCanRunCommandsToo) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (const int fd : {0, 1, 2}) ::close(fd);
+    const auto ended = run({"sh", "-c", "cat; echo err >&2"}, "in");
+    ::_exit(ended.ok() && ended->out == "in" && ended->err == "err\n" ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(Process, NoDescriptorStaysOpenAfterwards) {
