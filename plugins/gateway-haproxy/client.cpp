@@ -187,7 +187,7 @@ Result<std::vector<StatRow>> Client::sessions(const Call& call) {
 }
 
 Result<void> Client::check(const std::string& file, const Call& call) {
-  std::vector<std::string> argv = {paths_.binary, "-c", "-q"};
+  std::vector<std::string> argv = {paths_.binary, "-c"};
   for (const auto& config : paths_.config) argv.insert(argv.end(), {"-f", config});
   argv.insert(argv.end(), {"-f", file});
   auto output = execute(std::move(argv), call);

@@ -169,7 +169,7 @@ std::vector<std::size_t> by_length(const Listener& listener) {
 
 void put_http(std::string& out, const Listener& listener) {
   out += "  mode http\n  option httplog\n";
-  out += "  http-request set-var(txn.k4t_host) \"req.hdr(host),host_only,lower,regsub('[.]$',)\"\n";
+  out += "  http-request set-var(txn.k4t_host) \"req.hdr(host),host_only,lower,regsub('[.]\\$',)\"\n";
   out += "  http-request set-var(txn.k4t_path) path,url_dec,regsub(//+,/,g)\n";
   // A path that climbs has no segments to compare: nobody's route, and nothing that a browser would send.
   out +=

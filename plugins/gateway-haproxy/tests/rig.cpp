@@ -1,0 +1,142 @@
+#include "rig.hpp"
+
+#include <stdexcept>
+#include <utility>
+
+namespace k4t::haproxy::testing {
+
+class KillingHost final : public transport::Host {
+ public:
+  KillingHost(std::shared_ptr<transport::Host> inner, std::string step)
+      : inner_(std::move(inner)), step_("# step: " + std::move(step) + "\n") {}
+  [[nodiscard]] std::string name() const override { return inner_->name(); }
+  Result<transport::Output> run(const transport::Command& command) override {
+    transport::Command changed = command;
+    for (auto& word : changed.argv) {
+      const auto at = word.find(step_);
+      if (at != std::string::npos) word.replace(at, step_.size(), "kill 'KILL', $$;\n");
+    }
+    return inner_->run(changed);
+  }
+  Result<std::string> read_file(const std::string& path) override { return inner_->read_file(path); }
+  Result<void> put_file(const std::string& path, std::string_view bytes, unsigned mode) override {
+    return inner_->put_file(path, bytes, mode);
+  }
+  Result<void> swap_file(const std::string& path, const std::optional<std::string>& expected, std::string_view bytes,
+                         unsigned mode) override {
+    return inner_->swap_file(path, expected, bytes, mode);
+  }
+  Result<void> make_folder(const std::string& path, unsigned mode) override { return inner_->make_folder(path, mode); }
+  Result<std::vector<std::string>> list_folder(const std::string& path) override { return inner_->list_folder(path); }
+  Result<void> remove_file(const std::string& path) override { return inner_->remove_file(path); }
+  Result<std::unique_ptr<transport::Stream>> connect_unix(const std::string& path,
+                                                          std::chrono::milliseconds timeout) override {
+    return inner_->connect_unix(path, timeout);
+  }
+  Result<std::unique_ptr<transport::Stream>> connect_tcp(const std::string& address, std::uint16_t port,
+                                                         std::chrono::milliseconds timeout) override {
+    return inner_->connect_tcp(address, port, timeout);
+  }
+
+ private:
+  std::shared_ptr<transport::Host> inner_;
+  std::string step_;
+};
+
+void Rig::SetUp() {
+  if (!HaproxyServer::available()) K4T_SKIP_OR_FAIL("HAProxy or perl is not installed");
+  haproxy_.start();
+  driver_ = open();
+}
+
+OpenRequest Rig::open_request() const {
+  OpenRequest request;
+  request.cluster = "demo";
+  request.name = "gw1";
+  request.address = "127.0.0.1";
+  request.options = {{"config", {haproxy_.config().string()}},
+                     {"file", haproxy_.file().string()},
+                     {"binary", HaproxyServer::binary()},
+                     {"master_socket", haproxy_.master_socket().string()}};
+  return request;
+}
+
+Paths Rig::paths() const {
+  return {{haproxy_.config().string()},
+          haproxy_.file().string(),
+          HaproxyServer::binary(),
+          haproxy_.master_socket().string()};
+}
+
+std::unique_ptr<gateway::Driver> Rig::open() const {
+  HostCall host(CallOptions{});
+  Call call(*host.raw());
+  auto opened = open_driver(open_request(), call);
+  if (!opened) throw std::runtime_error(opened.error().message);
+  return std::move(opened).value();
+}
+
+std::unique_ptr<gateway::Driver> Rig::open_killed_at(const std::string& step) const {
+  return std::make_unique<HaproxyDriver>(std::make_shared<KillingHost>(transport::local_host(), step), paths(),
+                                         Placement{"127.0.0.1", paths().server_state(), 3600});
+}
+
+Register Rig::next() {
+  ++version_;
+  const std::string number = std::to_string(version_);
+  return {"demo", version_, std::string(32 - number.size(), '0') + number, "0123456789abcdef." + number};
+}
+
+gateway::State Rig::web(const std::vector<const PeerEndpoint*>& endpoints) const {
+  gateway::Backend backend;
+  backend.name = "web";
+  for (const auto* endpoint : endpoints) backend.endpoints.push_back(endpoint_of(*endpoint));
+  gateway::Listener listener;
+  listener.port = port_;
+  listener.routes = {{"", "/", "web", {}, {}}};
+  return {{listener}, {backend}};
+}
+
+Result<Nothing> Rig::prepare(const std::optional<Register>& seen, const Register& target, const gateway::State& state) {
+  HostCall host(CallOptions{});
+  Call call(*host.raw());
+  return driver_->prepare({seen, target, state, {}}, call);
+}
+
+Result<CommitReply> Rig::commit(const std::optional<Register>& seen, const Register& target) {
+  HostCall host(CallOptions{});
+  Call call(*host.raw());
+  return driver_->commit({seen, target}, call);
+}
+
+Result<Observation> Rig::observe() {
+  HostCall host(CallOptions{});
+  Call call(*host.raw());
+  return driver_->observe({}, call);
+}
+
+Result<Nothing> Rig::abort(const std::string& txn) {
+  HostCall host(CallOptions{});
+  Call call(*host.raw());
+  return driver_->abort({txn}, call);
+}
+
+std::uint64_t Rig::connections(const PeerEndpoint& endpoint) {
+  HostCall host(CallOptions{});
+  Call call(*host.raw());
+  const auto reply = driver_->connections({{endpoint_of(endpoint)}}, call);
+  if (!reply) throw std::runtime_error(text_of(reply));
+  return reply->counts.at(0).connections;
+}
+
+Register Rig::deploy(const gateway::State& state) {
+  const Register target = next();
+  EXPECT_OK(prepare(seen_, target, state));
+  EXPECT_OK(commit(seen_, target));
+  seen_ = target;
+  return target;
+}
+
+gateway::Endpoint endpoint_of(const PeerEndpoint& peer, const std::string& address) { return {address, peer.port()}; }
+
+}  // namespace k4t::haproxy::testing
