@@ -68,10 +68,10 @@ void judge_content(const Snapshot& now, Observation& into) {
   }
 }
 
-std::set<int> own_pids(const Snapshot& now) {
-  std::set<int> pids{now.master_pid};
-  for (const auto& worker : now.workers) pids.insert(worker.pid);
-  return pids;
+Own own_of(const Snapshot& now) {
+  Own own{{now.master_pid}, now.listens};
+  for (const auto& worker : now.workers) own.pids.insert(worker.pid);
+  return own;
 }
 
 bool has_tcp(const gateway::State& state) {
@@ -131,7 +131,7 @@ Result<Observation> NginxDriver::observe(const gateway::ObserveRequest& /*reques
 
 Result<void> NginxDriver::check_sockets(const gateway::State& state, const Snapshot& now, Call& call) {
   K4T_ASSIGN(const auto listening, client_.listening(call));
-  return check_free(sockets_of(state, options_.placement()), listening, own_pids(now));
+  return check_free(sockets_of(state, options_.placement()), listening, own_of(now));
 }
 
 Result<Nothing> NginxDriver::prepare(const gateway::PrepareRequest& request, Call& call) {
@@ -181,7 +181,7 @@ Result<gateway::ConnectionsReply> NginxDriver::connections(const gateway::Connec
   K4T_ASSIGN(const auto established, client_.established(request.endpoints, call));
   gateway::ConnectionsReply reply;
   for (const auto& endpoint : request.endpoints) {
-    reply.counts.push_back({endpoint, count_to(endpoint, established, own_pids(now))});
+    reply.counts.push_back({endpoint, count_to(endpoint, established, own_of(now))});
   }
   return reply;
 }

@@ -57,6 +57,7 @@ show_live() {
       echo "damage $line"
     fi
   done
+  sed -n 's/^  listen \([^ ;]*\).*/listen \1/p' "$version/http.conf" "$version/stream.conf" 2>/dev/null | sort -u
   echo "changed $(stat -c %Z "$version/http.conf" "$version/stream.conf" 2>/dev/null | sort -n | tail -n 1)"
 }
 
@@ -193,7 +194,7 @@ reload() {
   log_bytes=$(stat -c %s "$log" 2>/dev/null || echo 0)
   reason=''
   if ! reason=$("$@" 2>&1); then verdict=refused; return 1; fi
-  tries=$((patience_s * 20))
+  tries=$((patience_s * 50))
   while [ "$tries" -gt 0 ]; do
     if switched; then return 0; fi
     # nginx tries a port five times; any other emergency is final.
@@ -202,7 +203,7 @@ reload() {
       return 1
     fi
     tries=$((tries - 1))
-    sleep 0.05
+    sleep 0.02
   done
   reason=$(log_news) verdict=late
   return 1

@@ -58,6 +58,7 @@ void take_line(Snapshot& into, std::string_view rest) {
     const auto name = word(rest);
     file_named(into, name).digest = rest;
   }
+  if (key == "listen") into.listens.emplace(rest);
   if (key == "changed") into.changed_s = number<std::int64_t>(rest);
   if (key == "damage") into.damage.emplace_back(rest);
   if (key == "staged" && check_txn(rest)) into.staged.emplace_back(rest);

@@ -50,13 +50,18 @@ bool collide(const Socket& left, const Socket& right) {
   return (is_any(left.address) || is_any(right.address)) && is_v6(left.address) == is_v6(right.address);
 }
 
-bool belongs(const SocketLine& line, const std::set<int>& pids) {
-  return std::any_of(line.pids.begin(), line.pids.end(), [&](int pid) { return pids.contains(pid); });
+bool belongs(const SocketLine& line, const Own& own) {
+  return std::any_of(line.pids.begin(), line.pids.end(), [&](int pid) { return own.pids.contains(pid); });
 }
 
-Error taken(const Socket& wanted, const SocketLine& line, bool own) {
+bool listens(const SocketLine& line, const Own& own) {
+  return belongs(line, own) ||
+         (line.pids.empty() && own.listens.contains(socket_text(line.local.address, line.local.port)));
+}
+
+Error taken(const Socket& wanted, const SocketLine& line, bool by_nginx) {
   const std::string where = socket_text(wanted.address, wanted.port);
-  if (own) {
+  if (by_nginx) {
     return {Status::invalid_argument,
             "nginx cannot listen at " + where + ", because it already listens at " +
                 socket_text(line.local.address, line.local.port) +
@@ -95,23 +100,21 @@ std::vector<SocketLine> parse_sockets(std::string_view ss_output, bool state_col
   return found;
 }
 
-Result<void> check_free(const std::vector<Socket>& wanted, const std::vector<SocketLine>& listening,
-                        const std::set<int>& own_pids) {
+Result<void> check_free(const std::vector<Socket>& wanted, const std::vector<SocketLine>& listening, const Own& own) {
   for (const auto& socket : wanted) {
     for (const auto& line : listening) {
       if (!collide(socket, line.local)) continue;
-      const bool own = belongs(line, own_pids);
-      if (!own || socket.address != line.local.address) return taken(socket, line, own);
+      const bool by_nginx = listens(line, own);
+      if (!by_nginx || socket.address != line.local.address) return taken(socket, line, by_nginx);
     }
   }
   return {};
 }
 
-std::uint64_t count_to(const gateway::Endpoint& endpoint, const std::vector<SocketLine>& established,
-                       const std::set<int>& own_pids) {
+std::uint64_t count_to(const gateway::Endpoint& endpoint, const std::vector<SocketLine>& established, const Own& own) {
   const Socket to{endpoint.address, endpoint.port};
   return static_cast<std::uint64_t>(std::count_if(established.begin(), established.end(), [&](const SocketLine& line) {
-    return line.peer == to && (line.pids.empty() || belongs(line, own_pids));
+    return line.peer == to && (line.pids.empty() || belongs(line, own) || line.holder.starts_with("nginx "));
   }));
 }
 

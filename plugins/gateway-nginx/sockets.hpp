@@ -23,14 +23,19 @@ struct SocketLine {
 /// `state_column`: the lines begin with the socket's state, as they do unless one state was asked for.
 std::vector<SocketLine> parse_sockets(std::string_view ss_output, bool state_column);
 
-/// Will nginx be able to listen at all of `wanted`? INVALID_ARGUMENT naming who holds a port, else. A socket that
-/// nginx itself listens on is handed on across a reload if it is exactly the same one. `own_pids`: the master and its
-/// children.
-Result<void> check_free(const std::vector<Socket>& wanted, const std::vector<SocketLine>& listening,
-                        const std::set<int>& own_pids);
+/// Which sockets are nginx's own.
+struct Own {
+  std::set<int> pids;             ///< the master and its children
+  std::set<std::string> listens;  ///< what the live version listens at, as socket_text writes it
+};
 
-/// How many of the connections go to the endpoint and belong to nginx, or to nobody that is shown.
-std::uint64_t count_to(const gateway::Endpoint& endpoint, const std::vector<SocketLine>& established,
-                       const std::set<int>& own_pids);
+/// Will nginx be able to listen at all of `wanted`? INVALID_ARGUMENT naming who holds a port, else. A socket that
+/// nginx itself listens on is handed on across a reload if it is exactly the same one. A holder that is not shown is
+/// nginx where the live version listens there.
+Result<void> check_free(const std::vector<Socket>& wanted, const std::vector<SocketLine>& listening, const Own& own);
+
+/// How many of the connections go to the endpoint and belong to this nginx, to another process of that name (one that
+/// an upgrade left behind), or to nobody that is shown.
+std::uint64_t count_to(const gateway::Endpoint& endpoint, const std::vector<SocketLine>& established, const Own& own);
 
 }  // namespace k4t::nginx

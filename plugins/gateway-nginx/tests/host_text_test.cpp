@@ -26,7 +26,7 @@ TEST(Sockets, LinesOfSsAreRead) {
 class FreePorts : public ::testing::Test {
  protected:
   static Result<void> check(const Socket& wanted, const Socket& held, int pid) {
-    return check_free({wanted}, {{held, {}, {pid}, "app (pid 7)"}}, {11, 12});
+    return check_free({wanted}, {{held, {}, {pid}, "app (pid 7)"}}, {{11, 12}, {}});
   }
 };
 
@@ -52,22 +52,32 @@ TEST_F(FreePorts, NginxHandsOnExactlyItsOwnSockets) {
   EXPECT_NE(outcome.error().message.find("in one reload"), std::string::npos);
 }
 
-TEST(Sockets, ConnectionsAreCountedToTheEndpointAndOfNginxAlone) {
+TEST_F(FreePorts, AHolderThatIsNotShownIsNginxWhereTheLiveVersionListens) {
+  const std::vector<SocketLine> listening{{{"2001:db8::1", 80}, {}, {}, {}}};
+  EXPECT_TRUE(check_free({{"2001:db8::1", 80}}, listening, {{11}, {"[2001:db8::1]:80"}}));
+  const auto outcome = check_free({{"2001:db8::1", 80}}, listening, {{11}, {}});
+  EXPECT_EQ(outcome.status(), Status::invalid_argument);
+  EXPECT_NE(outcome.error().message.find("root could see which"), std::string::npos);
+}
+
+TEST(Sockets, ConnectionsToTheEndpointAreCountedUnlessSomebodyElseHoldsThem) {
   const auto lines = parse_sockets(
       "0 0 192.0.2.1:40000 192.0.2.11:20000 users:((\"nginx\",pid=12,fd=9))\n"
       "0 0 192.0.2.1:40001 [::ffff:192.0.2.11]:20000 users:((\"nginx\",pid=11,fd=9))\n"
       "0 0 192.0.2.1:40002 192.0.2.11:20000 users:((\"curl\",pid=99,fd=5))\n"
       "0 0 192.0.2.1:40003 192.0.2.11:20000\n"
+      "0 0 192.0.2.1:40005 192.0.2.11:20000 users:((\"nginx\",pid=8,fd=3))\n"
       "0 0 192.0.2.11:20000 192.0.2.1:40000 users:((\"app\",pid=7,fd=4))\n"
       "0 0 192.0.2.1:40004 192.0.2.11:20001 users:((\"nginx\",pid=12,fd=10))\n",
       false);
-  EXPECT_EQ(count_to({"192.0.2.11", 20000}, lines, {11, 12}), 3u);
+  EXPECT_EQ(count_to({"192.0.2.11", 20000}, lines, {{11, 12}, {}}), 4u);
 }
 
 TEST(Snapshot, ATextThatStopsEarlyIsUnavailable) {
   EXPECT_EQ(parse_snapshot("").status(), Status::unavailable);
   EXPECT_EQ(parse_snapshot("folder absent\nmaster alive 12\n").status(), Status::unavailable);
   EXPECT_TRUE(parse_snapshot("folder absent\nmaster alive 12\nend\n"));
+  EXPECT_EQ(parse_snapshot("listen 192.0.2.1:80\nend\n")->listens, std::set<std::string>{"192.0.2.1:80"});
 }
 
 TEST(Snapshot, WhatIsNotSaidIsNotKnown) {

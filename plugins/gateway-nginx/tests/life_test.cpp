@@ -163,6 +163,40 @@ TEST_F(Life, AFirstCommitThatFailsLeavesABlankServer) {
   EXPECT_EQ(Json(*observe()), Json(Observation{{}, {}, Content::clean, false, {one.txn}, {}}));
 }
 
+TEST_F(Life, ACommitThatDiedBeforeItsReloadIsPutBackByTheNextWhenNginxCannotReload) {
+  const Register one = deploy(web({serve("one")}));
+  auto state = web({});
+  state.listeners.push_back(state.listeners[0]);
+  state.listeners[1].port = free_port();
+  const Register two = next();
+  EXPECT_OK(prepare(one, two, state));
+  const fs::path folder = nginx_.folder();
+  fs::create_symlink(fs::read_symlink(folder / "live"), folder / "previous");
+  fs::rename(folder / ("s-" + two.txn), folder / "v2-died");
+  fs::remove(folder / "live");
+  fs::create_symlink("v2-died", folder / "live");
+  const auto half = observe();
+  ASSERT_TRUE(half) << text_of(half);
+  EXPECT_TRUE(half->half);
+  EXPECT_EQ(half->stored, two);
+  EXPECT_EQ(half->served, one);
+
+  NginxServer thief(scratch_, "thief");
+  thief.set_http("server { listen 127.0.0.1:" + std::to_string(state.listeners[1].port) + "; return 418; }");
+  thief.start();
+  EXPECT_EQ(commit(one, two).status(), Status::unavailable);
+  EXPECT_EQ(Json(*observe()), Json(Observation{one, one, Content::clean, false, {two.txn}, {}}));
+}
+
+TEST_F(Life, AVersionThatIsServedNeverGoesBackWhenAReloadFails) {
+  const Register one = deploy(web({serve("one")}));
+  const Register two = deploy(web({serve("two")}));
+  nginx_.set_http("wrong_directive on;");
+  EXPECT_EQ(commit(one, two).status(), Status::invalid_argument);
+  EXPECT_EQ(observe()->stored, two);
+  EXPECT_EQ(request(port_, "app.example.net", "/").body, "two");
+}
+
 TEST_F(Life, AHandEditIsDriftAndIsRepaired) {
   const auto endpoint = serve("one");
   const Register one = deploy(web({endpoint}));
