@@ -26,7 +26,7 @@ namespace k4t::conformance {
 
 enum class Verdict { passed, failed, skipped };
 
-/// One promise. `check` is its stable name, e.g. "participant.commit_twice".
+/// One promise. `check` is its stable name, e.g. "participant.each_verb_twice".
 struct Finding {
   std::string check;
   Verdict verdict = Verdict::passed;
