@@ -164,11 +164,12 @@ Result<Outcome> Client::replace(const Replacement& replacement, const Call& call
   }
   put_frame(input, "batch", batch);
   put_frame(input, "end", "");
-  K4T_ASSIGN(const auto frames, run(commit_script(),
-                                    {paths_.file, paths_.work(), paths_.master_socket,
-                                     replacement.batch ? "runtime" : "reload", replacement.text, replacement.stage,
-                                     patience(call), std::to_string(replacement.batch ? replacement.batch->added : 0)},
-                                    std::move(input), call));
+  K4T_ASSIGN(const auto frames,
+             run(commit_script(),
+                 {paths_.file, paths_.work(), paths_.master_socket, replacement.batch ? "runtime" : "reload",
+                  replacement.text, replacement.stage, patience(call),
+                  std::to_string(replacement.batch ? replacement.batch->added : 0), replacement.vouched},
+                 std::move(input), call));
   K4T_ASSIGN(const std::string word, take(frames, "outcome"));
   return outcome_of(word);
 }

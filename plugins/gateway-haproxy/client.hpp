@@ -54,6 +54,7 @@ struct Replacement {
   std::string fallback;        ///< goes into the file when the reload fails
   std::string text;            ///< the marker that the process must answer in the end
   std::string stage;           ///< file name to delete after success
+  std::string vouched;         ///< the marker of `fallback` where it is known to be what is served; else empty
   std::optional<Batch> batch;  ///< present: try without a reload
 };
 

@@ -156,7 +156,7 @@ Result<CommitReply> HaproxyDriver::commit(const CommitRequest& request, Call& ca
     const auto earlier = parse_file(sight.previous);
     const bool served = earlier.kind == FileKind::ours ? seen.served == earlier.marker.at : !sight.process->variable;
     const std::string& fallback = earlier.kind != FileKind::foreign && served ? sight.previous : sight.file;
-    return finish({sight.file, sight.file, fallback, marker_text(file.marker), request.target.txn + ".cfg", {}},
+    return finish({sight.file, sight.file, fallback, marker_text(file.marker), request.target.txn + ".cfg", {}, {}},
                   *seen.stored, call);
   }
   if (file.kind == FileKind::foreign) return foreign_file(client_.paths().file);
@@ -175,8 +175,10 @@ Result<CommitReply> HaproxyDriver::commit(const CommitRequest& request, Call& ca
                           sight.file,
                           marker_text({request.target, staged.marker.digest, false}),
                           request.target.txn + ".cfg",
+                          {},
                           {}};
   if (seen.stored && seen.content == Content::clean && !seen.half) {
+    replacement.vouched = marker_text(file.marker);
     replacement.batch =
         plan_batch(layout_of(file.body), layout_of(staged.body), sight.process->servers, sight.process->worker_pid);
   }
@@ -210,7 +212,7 @@ Result<CommitReply> HaproxyDriver::prove(Outcome outcome, const Replacement& rep
   if (outcome == Outcome::runtime && now.stored == target) {
     // The process took every command and is still not what the file says: a new process settles it. The file stays.
     return finish(
-        {replacement.new_file, replacement.new_file, replacement.new_file, replacement.text, replacement.stage, {}},
+        {replacement.new_file, replacement.new_file, replacement.new_file, replacement.text, replacement.stage, {}, {}},
         target, call);
   }
   return Error{Status::unavailable, "HAProxy does not serve what was committed: observe", now.detail};

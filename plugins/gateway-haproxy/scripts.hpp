@@ -13,8 +13,8 @@ namespace k4t::haproxy {
 /// (pid), variable, servers, stat, changed (ctime of the file, s), started (start of the worker, s; empty: not known).
 const std::string& observe_script();
 
-/// Arguments: FILE WORK SOCKET MODE TEXT STAGE SECONDS ADDED. Standard input: frames old, new, fallback, batch, end.
-/// MODE is "runtime" or "reload"; TEXT the marker that the process must answer in the end; STAGE the staged file's
+/// Arguments: FILE WORK SOCKET MODE TEXT STAGE SECONDS ADDED VOUCHED. Standard input: frames old, new, fallback, batch,
+/// end. MODE is "runtime" or "reload"; TEXT the marker that the process must answer in the end; STAGE the staged file's
 /// name. Takes the lock, compares FILE with old, replaces it by new durably and makes it served. Frame `outcome`:
 ///   conflict            FILE was not old; nothing changed
 ///   busy                another program holds the lock
