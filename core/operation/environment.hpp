@@ -22,18 +22,18 @@ struct Environment {
   Reporter& reporter;
   const std::atomic<bool>& interrupted;  ///< the user asked to stop: what is undecided is undone
 
-  std::string run;     ///< 32 hex digits, drawn when the process started
-  std::string holder;  ///< see txn::ClaimRequest
+  std::string run{};     ///< 32 hex digits, drawn when the process started
+  std::string holder{};  ///< see txn::ClaimRequest
   bool take_over = false;
-  plan::DrawId draw_id;
+  plan::DrawId draw_id{};
 
   /// Asks an endpoint once, as the check says.
-  std::function<Result<void>(const gateway::Endpoint&, const gateway::Health&)> probe;
+  std::function<Result<void>(const gateway::Endpoint&, const gateway::Health&)> probe{};
   /// A driver's declared capabilities; empty where its plugin is missing.
-  std::function<std::vector<std::string>(const std::string& driver, const std::string& kind)> capabilities;
-  std::function<store::Seconds()> now_s;
+  std::function<std::vector<std::string>(const std::string& driver, const std::string& kind)> capabilities{};
+  std::function<store::Seconds()> now_s{};
   /// Between two looks at something that announces nothing.
-  std::function<void(std::chrono::milliseconds)> pause;
+  std::function<void(std::chrono::milliseconds)> pause{};
 };
 
 }  // namespace k4t::operation

@@ -95,6 +95,18 @@ Result<void> Store::claim_for(const std::string& cluster_name) {
 
 Result<std::optional<std::string>> Store::cluster() { return meta(*impl_->database, "cluster"); }
 
+Result<void> Store::remember(const std::string& name, const Json& value) {
+  return set_meta(*impl_->database, "remembered." + name, value.dump());
+}
+
+Result<std::optional<Json>> Store::recall(const std::string& name) {
+  K4T_ASSIGN(const auto text, meta(*impl_->database, "remembered." + name));
+  if (!text) return std::optional<Json>();
+  Json value = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (value.is_discarded()) return Error{Status::fatal, file().string() + " holds a malformed '" + name + "'", {}};
+  return std::optional<Json>(std::move(value));
+}
+
 Result<std::uint64_t> Store::highest_counter() {
   K4T_ASSIGN(const auto text, meta(*impl_->database, "counter"));
   return text ? read_json<std::uint64_t>(*text, impl_->file) : Result<std::uint64_t>(0);

@@ -86,6 +86,10 @@ class Store {
   Result<std::vector<std::string>> initialised_witnesses();
   Result<void> add_initialised_witnesses(const std::vector<std::string>& ids);
 
+  // What was observed last, under a name of the observer's; a cache that helps while something cannot be read.
+  Result<void> remember(const std::string& name, const Json& value);
+  Result<std::optional<Json>> recall(const std::string& name);
+
   // What the user declared; sorted by name.
   Result<std::vector<model::Service>> services();
   Result<void> put_service(const model::Service& service);

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/exit_code.hpp"
+#include "cli/session.hpp"
+
+/// The commands. Each prints its own results and errors.
+
+namespace k4t::cli {
+
+struct ChangeArguments {
+  std::vector<std::string> files;     ///< service files, and folders of them
+  std::vector<std::string> services;  ///< names, for delete
+  bool force = false;
+  bool yes = false;
+};
+Exit run_plan(const Globals& globals, const ChangeArguments& arguments);
+Exit run_apply(const Globals& globals, const ChangeArguments& arguments);
+Exit run_delete(const Globals& globals, const ChangeArguments& arguments);
+Exit run_sync(const Globals& globals, bool repair);
+
+Exit run_status(const Globals& globals);
+Exit run_ps(const Globals& globals, const std::vector<std::string>& services);
+
+struct LogsArguments {
+  std::string name;  ///< of an instance, or of a service: then all of its instances
+  bool follow = false;
+  std::uint32_t tail = 0;
+  bool timestamps = false;
+};
+Exit run_logs(const Globals& globals, const LogsArguments& arguments);
+
+Exit run_plugin_ls(const Globals& globals, const std::vector<std::string>& folders);
+Exit run_config_check(const Globals& globals, const std::vector<std::string>& files);
+Exit run_config_schema(const Globals& globals, const std::string& which);
+Exit run_doctor(const Globals& globals);
+Exit run_version(const Globals& globals);
+
+}  // namespace k4t::cli

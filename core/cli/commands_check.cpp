@@ -1,0 +1,196 @@
+#include <algorithm>
+#include <cstdio>
+
+#include "cli/commands.hpp"
+#include "cli/console.hpp"
+#include "cli/render.hpp"
+#include "operation/master.hpp"
+#include "operation/nodes.hpp"
+
+/// Commands that check: config check, config schema, doctor.
+
+namespace k4t::cli {
+namespace {
+
+/// One thing that doctor looked at.
+struct Finding {
+  enum class Verdict { good, warning, bad } verdict = Verdict::good;
+  std::string subject;
+  std::string says;
+  std::string remedy;
+};
+
+class Doctor {
+ public:
+  explicit Doctor(Session& session) : session_(session) {}
+
+  std::vector<Finding> examine() {
+    plugins();
+    operation::Reporter quiet;
+    operation::Master master(session_.environment("doctor", quiet));
+    nodes(session_.environment("doctor", quiet));
+    if (const auto status = master.status()) {
+      members(*status);
+      witnesses(status->assessment);
+      leftovers(*status);
+    } else {
+      bad("cluster", status.error().message, status.error().detail);
+    }
+    return std::move(findings_);
+  }
+
+ private:
+  void good(std::string subject, std::string says) {
+    findings_.push_back({Finding::Verdict::good, std::move(subject), std::move(says), {}});
+  }
+  void warning(std::string subject, std::string says, std::string remedy) {
+    findings_.push_back({Finding::Verdict::warning, std::move(subject), std::move(says), std::move(remedy)});
+  }
+  void bad(std::string subject, std::string says, std::string remedy) {
+    findings_.push_back({Finding::Verdict::bad, std::move(subject), std::move(says), std::move(remedy)});
+  }
+
+  void plugins() {
+    for (const auto& row : session_.catalog().rows()) {
+      if (!row.error.empty()) warning("plugin " + row.path, row.error, "it is ignored; mend or remove the file");
+    }
+  }
+
+  void nodes(const operation::Environment& environment) {
+    for (const auto& view : operation::read_nodes(environment)) {
+      const std::string subject = "node " + view.name;
+      if (view.problem) {
+        bad(subject, view.problem->message, view.problem->detail);
+        continue;
+      }
+      good(subject, view.info.runtime_version + ", " + std::to_string(view.info.cpus) + " CPUs, " +
+                        std::to_string(view.info.memory_bytes >> 20) + " MiB");
+      for (const auto& text : view.info.warnings) warning(subject, text, "instances run, without that limit");
+    }
+  }
+
+  void members(const operation::Status& status) {
+    for (const auto& member : status.assessment.members) {
+      const std::string subject = txn::to_string(member.who);
+      const std::string says = txn::describe(member, status.assessment.latest.get());
+      switch (member.standing) {
+        case txn::Standing::current: good(subject, says); break;
+        case txn::Standing::blank:
+          if (status.assessment.latest == nullptr) {
+            good(subject, "answers; nothing has been applied yet");
+          } else {
+            warning(subject, says, "`k4t sync` brings it to the latest version");
+          }
+          break;
+        case txn::Standing::behind:
+        case txn::Standing::half: warning(subject, says, "`k4t sync` brings it to the latest version"); break;
+        case txn::Standing::drifted: warning(subject, says, "`k4t sync --repair` puts the decided content back"); break;
+        case txn::Standing::unknown:
+          bad(subject, says,
+              member.why && !member.why->detail.empty() ? member.why->detail
+                                                        : "start it, or mend its table in k4t.toml");
+          break;
+        case txn::Standing::diverged:
+        case txn::Standing::ahead:
+          bad(subject, says, "find out which master wrote there before anything is overwritten");
+          break;
+      }
+    }
+  }
+
+  void witnesses(const txn::Assessment& assessment) {
+    for (const auto& id : assessment.silent_witnesses) {
+      bad("witness " + id, "does not answer", "without a majority of witnesses nothing can be changed");
+    }
+    for (const auto& id : assessment.blank_witnesses) {
+      if (assessment.latest != nullptr)
+        bad("witness " + id, "has lost its register", "it must be replaced, never made anew");
+    }
+    if (assessment.open_claim) {
+      warning("witnesses", "an earlier run did not close its claim: " + assessment.open_claim->holder,
+              "the next change from that machine goes on; from another one it needs --take-over");
+    }
+    const auto& all = session_.cluster().witnesses;
+    if (all.size() == 1) {
+      warning("witness " + all.front().id, "is the only one, so the redo log has a single copy",
+              "add [[witness]] tables on other machines");
+    }
+  }
+
+  void leftovers(const operation::Status& status) {
+    if (!status.unfinished.empty() || status.assessment.unfinished) {
+      warning("operation", "an earlier command was cut short", "`k4t status` finishes it or undoes it");
+    }
+  }
+
+  Session& session_;
+  std::vector<Finding> findings_;
+};
+
+void print_findings(const std::vector<Finding>& findings) {
+  const bool colours = terminal_of(stdout).colours;
+  for (const auto& finding : findings) {
+    const bool fine = finding.verdict == Finding::Verdict::good;
+    const bool warns = finding.verdict == Finding::Verdict::warning;
+    const Style look = fine ? Style::good : warns ? Style::warning : Style::bad;
+    std::printf("%s %s: %s\n",
+                styled(fine    ? "✓"
+                       : warns ? "!"
+                               : "✗",
+                       look, colours)
+                    .c_str(),
+                printable(finding.subject).c_str(), printable(finding.says).c_str());
+    if (!finding.remedy.empty())
+      std::printf("    %s\n", styled(printable(finding.remedy), Style::dim, colours).c_str());
+  }
+}
+
+Json findings_json(const std::vector<Finding>& findings) {
+  Json json = Json::array();
+  for (const auto& finding : findings) {
+    const char* verdict = finding.verdict == Finding::Verdict::good      ? "good"
+                          : finding.verdict == Finding::Verdict::warning ? "warning"
+                                                                         : "bad";
+    json.push_back(
+        {{"verdict", verdict}, {"subject", finding.subject}, {"says", finding.says}, {"remedy", finding.remedy}});
+  }
+  return json;
+}
+
+}  // namespace
+
+Exit run_config_check(const Globals& globals, const std::vector<std::string>& files) {
+  const auto session = Session::open(globals, files);
+  if (session == nullptr) return Exit::usage;
+  if (globals.json) {
+    print_diagnostics(globals, {}, {});
+    return Exit::done;
+  }
+  std::printf("%s is correct: %zu nodes, %zu gateways, %zu DNS servers", globals.config_path.c_str(),
+              session->cluster().nodes.size(), session->cluster().gateways.size(), session->cluster().dns.size());
+  if (!files.empty()) std::printf("; %zu services", session->services().size());
+  std::puts(".");
+  return Exit::done;
+}
+
+Exit run_config_schema(const Globals& /*globals*/, const std::string& which) {
+  std::puts((which == "service" ? config::service_schema() : config::cluster_schema()).dump(2).c_str());
+  return Exit::done;
+}
+
+Exit run_doctor(const Globals& globals) {
+  const auto session = Session::open(globals);
+  if (session == nullptr) return Exit::usage;
+  if (session->store("doctor") == nullptr) return Exit::failed;
+  const auto findings = Doctor(*session).examine();
+  if (globals.json) {
+    std::puts(findings_json(findings).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  } else {
+    print_findings(findings);
+  }
+  const bool sick = std::any_of(findings.begin(), findings.end(),
+                                [](const Finding& finding) { return finding.verdict == Finding::Verdict::bad; });
+  return sick ? Exit::failed : Exit::done;
+}
+
+}  // namespace k4t::cli

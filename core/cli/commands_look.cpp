@@ -1,0 +1,206 @@
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+#include <mutex>
+
+#include "cli/commands.hpp"
+#include "cli/console.hpp"
+#include "cli/progress.hpp"
+#include "cli/render.hpp"
+#include "operation/master.hpp"
+#include "operation/nodes.hpp"
+#include "platform/parallel.hpp"
+
+/// Commands that look: status, ps, logs, plugin ls, version.
+
+namespace k4t::cli {
+namespace {
+
+void print_json(const Json& json) { std::puts(json.dump(2, ' ', false, Json::error_handler_t::replace).c_str()); }
+
+/// Finishes or undoes what a killed command left, so that what is shown next holds.
+Result<void> settle(operation::Master& master) {
+  K4T_ASSIGN(const bool left, master.needs_recovery());
+  if (left) {
+    K4T_ASSIGN(const auto report, master.recover());
+    if (report.ending == operation::Ending::unfinished && report.why) return *report.why;
+    return {};
+  }
+  K4T_ASSIGN(const auto status, master.status());
+  if (!status.assessment.unfinished) return {};
+  K4T_ASSIGN(const auto report, master.sync(false));
+  if (report.why) return *report.why;
+  return {};
+}
+
+/// All instances of the cluster, read now; what is wrong with a node is told on standard error.
+std::vector<plan::Placed> read_instances(Session& session, operation::Reporter& reporter) {
+  const auto environment = session.environment("look", reporter);
+  const auto views = operation::read_nodes(environment);
+  for (const auto& view : views) {
+    if (!view.problem) continue;
+    print_error({}, view.problem->within("unknown"));
+  }
+  auto instances = operation::placed_instances(environment, views);
+  std::sort(instances.begin(), instances.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.service, a.node, a.name) < std::tie(b.service, b.node, b.name);
+  });
+  return instances;
+}
+
+/// Writes a stream's whole lines, each behind its instance's name where several are shown.
+class LineSink final : public CallSink {
+ public:
+  LineSink(std::string prefix, std::mutex& mutex) : prefix_(std::move(prefix)), mutex_(mutex) {}
+  ~LineSink() override {
+    for (auto* rest : {&out_, &err_}) {
+      if (!rest->empty()) write(*rest, rest == &out_ ? stdout : stderr);
+    }
+  }
+  bool cancelled() override { return interrupted(); }
+  bool stream(Channel channel, std::string_view bytes) override {
+    std::string& pending = channel == Channel::out ? out_ : err_;
+    pending += bytes;
+    for (auto end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
+      write(pending.substr(0, end), channel == Channel::out ? stdout : stderr);
+      pending.erase(0, end + 1);
+    }
+    return !interrupted();
+  }
+
+ private:
+  void write(const std::string& line, std::FILE* to) {
+    const std::scoped_lock lock(mutex_);
+    std::fprintf(to, "%s%s\n", prefix_.c_str(), terminal_of(to).interactive ? printable(line).c_str() : line.c_str());
+    std::fflush(to);
+  }
+  std::string prefix_;
+  std::mutex& mutex_;
+  std::string out_;
+  std::string err_;
+};
+
+}  // namespace
+
+Exit run_status(const Globals& globals) {
+  const auto session = Session::open(globals);
+  if (session == nullptr) return Exit::usage;
+  if (session->store("status") == nullptr) return Exit::failed;
+  const auto reporter = make_reporter(stderr, globals.level);
+  operation::Master master(session->environment("status", *reporter));
+  const auto settled = settle(master);
+  if (!settled) print_error({}, settled.error().within("what an earlier command left could not be settled"));
+  const auto status = master.status();
+  if (!status) {
+    print_error(globals, status.error());
+    return Exit::failed;
+  }
+  if (globals.json) {
+    print_json(status_json(session->cluster(), *status));
+  } else {
+    std::fputs(render_status(session->cluster(), *status, terminal_of(stdout).colours).c_str(), stdout);
+  }
+  if (!settled || status->assessment.unfinished) return Exit::unfinished;
+  const auto& members = status->assessment.members;
+  const bool lagging = std::any_of(members.begin(), members.end(), [](const txn::Member& member) {
+    return member.listed && member.standing != txn::Standing::current;
+  });
+  return lagging ? Exit::lagging : Exit::done;
+}
+
+Exit run_ps(const Globals& globals, const std::vector<std::string>& services) {
+  const auto session = Session::open(globals);
+  if (session == nullptr) return Exit::usage;
+  if (session->store("ps", store::Mode::read) == nullptr) return Exit::failed;
+  operation::Reporter quiet;
+  auto instances = read_instances(*session, quiet);
+  if (!services.empty()) {
+    std::erase_if(instances, [&](const plan::Placed& placed) {
+      return std::find(services.begin(), services.end(), placed.service) == services.end();
+    });
+  }
+  if (globals.json) {
+    print_json(Json(instances));
+  } else {
+    std::fputs(render_instances(instances, std::time(nullptr), terminal_of(stdout).colours).c_str(), stdout);
+  }
+  return Exit::done;
+}
+
+Exit run_logs(const Globals& globals, const LogsArguments& arguments) {
+  const auto session = Session::open(globals);
+  if (session == nullptr) return Exit::usage;
+  if (session->store("logs", store::Mode::read) == nullptr) return Exit::failed;
+  operation::Reporter quiet;
+  auto instances = read_instances(*session, quiet);
+  std::erase_if(instances, [&](const plan::Placed& placed) {
+    return placed.name != arguments.name && placed.service != arguments.name && placed.instance != arguments.name;
+  });
+  if (instances.empty()) {
+    print_error(globals, {Status::not_found,
+                          "there is no instance or service '" + arguments.name + "'; see `k4t ps` for what there is",
+                          {}});
+    return Exit::usage;
+  }
+  std::mutex mutex;
+  const auto results = platform::parallel_map(instances, instances.size(), [&](const plan::Placed& placed) {
+    LineSink sink(instances.size() > 1 ? placed.name + " | " : std::string{}, mutex);
+    return session->fleet()
+        .node(placed.node)
+        ->logs({placed.name, arguments.follow, arguments.tail, arguments.timestamps}, &sink);
+  });
+  Exit exit = Exit::done;
+  for (const auto& result : results) {
+    if (result || interrupted()) continue;
+    print_error(globals, result.error());
+    exit = Exit::failed;
+  }
+  return exit;
+}
+
+Exit run_plugin_ls(const Globals& globals, const std::vector<std::string>& folders) {
+  auto where = folders;
+  if (where.empty()) {
+    const auto loaded = config::load_cluster(globals.config_path, {default_plugin_folders()});
+    where = loaded.ok() ? loaded.value->plugin_folders : default_plugin_folders();
+  }
+  const auto catalog = plugin::Catalog::scan(where);
+  bool broken = false;
+  Table table({"NAME", "KIND", "VERSION", "API", "STATE", "SUMMARY"});
+  for (const auto& row : catalog.rows()) {
+    const bool usable = row.error.empty();
+    broken = broken || !usable;
+    std::string apis;
+    for (const auto& api : row.apis) apis += (apis.empty() ? "" : ",") + api;
+    table.add({row.name.empty() ? row.path : row.name,
+               row.kind,
+               row.version,
+               apis,
+               {usable ? "ok" : "broken", usable ? Style::good : Style::bad},
+               usable ? row.summary : row.error});
+  }
+  if (globals.json) {
+    print_json(Json(catalog.rows()));
+  } else if (table.empty()) {
+    std::string text;
+    for (const auto& folder : where) text += (text.empty() ? "" : ", ") + folder;
+    std::printf("No plugins in %s.\n", text.c_str());
+  } else {
+    std::fputs(table.render(terminal_of(stdout).colours).c_str(), stdout);
+  }
+  return broken ? Exit::failed : Exit::done;
+}
+
+Exit run_version(const Globals& globals) {
+  if (globals.json) {
+    print_json(Json{{"version", K4T_VERSION},
+                    {"driver_abi", std::to_string(K4T_ABI_MAJOR) + "." + std::to_string(K4T_ABI_MINOR)},
+                    {"apis", {"runtime.v1", "gateway.v1", "dns.v1", "power.v1"}}});
+  } else {
+    std::printf("k4t %s (driver ABI %u.%u; runtime.v1, gateway.v1, dns.v1, power.v1)\n", K4T_VERSION, K4T_ABI_MAJOR,
+                K4T_ABI_MINOR);
+  }
+  return Exit::done;
+}
+
+}  // namespace k4t::cli

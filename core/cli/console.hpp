@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Text on a terminal or in a file: colours only where they are seen, tables that line up.
+
+namespace k4t::cli {
+
+enum class Style { plain, bold, dim, good, warning, bad, accent };
+
+/// Whether and how wide `stream` is a terminal. Colours follow NO_COLOR (https://no-color.org) and TERM=dumb.
+struct Terminal {
+  bool interactive = false;
+  bool colours = false;
+  unsigned width = 80;
+  unsigned height = 24;
+};
+Terminal terminal_of(std::FILE* stream);
+
+/// `text` in that style, or as it is without colours.
+std::string styled(std::string_view text, Style style, bool colours);
+
+/// Control characters, which could move a terminal's cursor, replaced by "?"; a line break stays where `keep_lines`.
+/// Everything that comes from a server passes through this before it is shown.
+std::string printable(std::string_view text, bool keep_lines = false);
+
+/// How many columns UTF-8 text takes; combining and wide characters count as one.
+std::size_t columns_of(std::string_view text);
+
+/// Columns lined up with two blanks between them. The header is dim; a cell's style colours the whole cell.
+class Table {
+ public:
+  struct Cell {
+    std::string text;
+    Style style = Style::plain;
+    Cell(std::string content, Style look = Style::plain) : text(printable(content)), style(look) {}  // NOLINT
+    Cell(const char* content) : text(printable(content)) {}                                          // NOLINT
+  };
+
+  explicit Table(std::vector<std::string> header) : header_(std::move(header)) {}
+  void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
+  [[nodiscard]] bool empty() const { return rows_.empty(); }
+  [[nodiscard]] std::string render(bool colours) const;
+
+ private:
+  std::vector<std::string> header_;
+  std::vector<std::vector<Cell>> rows_;
+};
+
+}  // namespace k4t::cli

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/console.hpp"
+#include "operation/master.hpp"
+
+/// What commands show, as text for people and as JSON for programs. Pure.
+
+namespace k4t::cli {
+
+/// What will be done: instances, routes and records, warnings and problems.
+std::string render_preview(const operation::Preview& preview, bool colours);
+Json preview_json(const operation::Preview& preview);
+
+/// The last lines of a command that changed something.
+std::string render_report(const operation::Report& report, bool colours);
+Json report_json(const operation::Report& report);
+
+/// `k4t status`.
+std::string render_status(const model::Cluster& cluster, const operation::Status& status, bool colours);
+Json status_json(const model::Cluster& cluster, const operation::Status& status);
+
+/// `k4t ps`. `now_s` is Unix time.
+std::string render_instances(const std::vector<plan::Placed>& instances, std::int64_t now_s, bool colours);
+
+/// "3 s", "12 min", "5 h", "9 d".
+std::string human_age(std::int64_t seconds);
+
+}  // namespace k4t::cli

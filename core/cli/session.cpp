@@ -1,0 +1,216 @@
+#include "cli/session.hpp"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+#include "cli/console.hpp"
+#include "k4t/http.hpp"
+
+namespace k4t::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::atomic<bool> interrupted_flag = false;
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler writes it");
+
+extern "C" void on_signal(int number) {
+  if (interrupted_flag.exchange(true)) {
+    std::signal(number, SIG_DFL);
+    ::raise(number);
+  }
+}
+
+std::string random_text(std::string_view alphabet, std::size_t length) {
+  static std::random_device device;  // the kernel's generator
+  std::uniform_int_distribution<std::size_t> pick(0, alphabet.size() - 1);
+  std::string text;
+  for (std::size_t i = 0; i < length; ++i) text += alphabet[pick(device)];
+  return text;
+}
+
+std::string draw_run() { return random_text("0123456789abcdef", 32); }
+
+std::string draw_instance_id() {
+  return random_text("abcdefghijklmnopqrstuvwxyz", 1) + random_text("abcdefghijklmnopqrstuvwxyz0123456789", 5);
+}
+
+store::Seconds now_s() { return static_cast<store::Seconds>(std::time(nullptr)); }
+
+std::string holder_of(const std::string& command) {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  const passwd* user = ::getpwuid(::getuid());  // NOLINT(concurrency-mt-unsafe): before any thread
+  std::array<char, 32> time{};
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  std::strftime(time.data(), time.size(), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return std::string(host.data()) + " " + (user == nullptr ? std::to_string(::getuid()) : user->pw_name) + " " +
+         time.data() + " " + command;
+}
+
+Result<void> probe_endpoint(const gateway::Endpoint& endpoint, const gateway::Health& check) {
+  const auto timeout = std::chrono::milliseconds(check.timeout_ms);
+  if (check.protocol == gateway::Protocol::tcp) return http::probe_tcp(endpoint.address, endpoint.port, timeout);
+  K4T_ASSIGN(const int status, http::probe(endpoint.address, endpoint.port, check.path, timeout));
+  if (status >= 200 && status < 400) return {};
+  return Error{Status::unavailable, "GET " + check.path + " answered " + std::to_string(status), {}};
+}
+
+std::vector<config::Diagnostic> check_driver(const plugin::Catalog& catalog, const config::Origins& origins,
+                                             const char* section, const char* kind, const model::Driven& thing) {
+  const auto library = catalog.find(kind, thing.driver);
+  if (library) return config::check_options(origins, section, thing, (*library)->manifest().options_schema);
+  config::Diagnostic missing;
+  const auto place = origins.find("/" + std::string(section) + "/" + thing.name + "/driver");
+  if (place) {
+    missing.file = place->file;
+    missing.line = place->at.line;
+    missing.column = place->at.column;
+  }
+  missing.cause = library.error().message;
+  missing.remedy = "see `k4t plugin ls`, and [plugins] folders in k4t.toml";
+  missing.id = "K4T-CFG-090";
+  return {missing};
+}
+
+std::vector<config::Diagnostic> check_drivers(const plugin::Catalog& catalog, const config::Origins& origins,
+                                              const model::Cluster& cluster) {
+  std::vector<config::Diagnostic> found;
+  const auto check = [&](const char* section, const char* kind, const model::Driven& thing) {
+    auto more = check_driver(catalog, origins, section, kind, thing);
+    found.insert(found.end(), more.begin(), more.end());
+  };
+  for (const auto& node : cluster.nodes) check("node", runtime::Kind::name, node);
+  for (const auto& gateway : cluster.gateways) check("gateway", gateway::Kind::name, gateway);
+  for (const auto& server : cluster.dns) check("dns", dns::Kind::name, server);
+  return found;
+}
+
+}  // namespace
+
+std::string default_config_path() {
+  if (const char* path = std::getenv("K4T_CONFIG")) return path;  // NOLINT(concurrency-mt-unsafe): before any thread
+  std::error_code ignored;
+  if (fs::exists("k4t.toml", ignored)) return "k4t.toml";
+  return "/etc/k4t/k4t.toml";
+}
+
+std::vector<std::string> default_plugin_folders() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  const fs::path beside = program.parent_path().parent_path() / "plugins";
+  if (!error && fs::is_directory(beside, error)) return {beside.string()};
+  return {K4T_PLUGIN_FOLDER};
+}
+
+void print_diagnostics(const Globals& globals, const std::vector<config::Diagnostic>& diagnostics,
+                       const config::Sources& sources) {
+  if (globals.json) {
+    std::puts(config::render_json(diagnostics).dump(2).c_str());
+    return;
+  }
+  if (diagnostics.empty()) return;
+  const Terminal terminal = terminal_of(stderr);
+  const auto text = terminal.interactive ? config::render_terminal(diagnostics, sources, terminal.colours)
+                                         : config::render_plain(diagnostics);
+  std::fputs(text.c_str(), stderr);
+}
+
+void print_error(const Globals& globals, const Error& error) {
+  if (globals.json) {
+    const Json json{
+        {"error", {{"status", to_string(error.status)}, {"message", error.message}, {"detail", error.detail}}}};
+    std::puts(json.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+    return;
+  }
+  const Terminal terminal = terminal_of(stderr);
+  std::fprintf(stderr, "%s%s\n", styled("error: ", Style::bad, terminal.colours).c_str(),
+               printable(error.message).c_str());
+  if (error.detail.empty()) return;
+  std::string indented = "  " + printable(error.detail, true);
+  for (auto at = indented.find('\n'); at != std::string::npos; at = indented.find('\n', at + 3))
+    indented.insert(at + 1, "  ");
+  std::fprintf(stderr, "%s\n", styled(indented, Style::dim, terminal.colours).c_str());
+}
+
+std::unique_ptr<Session> Session::open(const Globals& globals, const std::vector<std::string>& service_files) {
+  auto loaded = config::load(globals.config_path, service_files, {default_plugin_folders()});
+  auto diagnostics = loaded.diagnostics;
+  std::unique_ptr<Session> session(new Session);
+  session->globals_ = globals;
+  if (loaded.ok()) {
+    session->cluster_ = std::move(loaded.value->cluster);
+    session->services_ = std::move(loaded.value->services);
+    session->catalog_ = plugin::Catalog::scan(session->cluster_.plugin_folders);
+    auto more = check_drivers(session->catalog_, loaded.origins, session->cluster_);
+    diagnostics.insert(diagnostics.end(), more.begin(), more.end());
+  }
+  const bool wrong = config::has_errors(diagnostics);
+  if (wrong || !globals.json) print_diagnostics(globals, diagnostics, loaded.sources);
+  if (wrong) return nullptr;
+  session->fleet_ = std::make_unique<drivers::Fleet>(
+      session->cluster_,
+      [&catalog = session->catalog_](const std::string& driver, const std::string& kind,
+                                     const OpenRequest& request) -> Result<std::unique_ptr<Callee>> {
+        K4T_ASSIGN(auto handle, catalog.open(driver, kind, request));
+        return std::unique_ptr<Callee>(std::move(handle));
+      });
+  return session;
+}
+
+store::Store* Session::store(const std::string& command, store::Mode mode) {
+  if (store_ != nullptr) return store_.get();
+  auto opened = store::Store::open(cluster_.state_folder, command, mode);
+  if (!opened) {
+    print_error(globals_, opened.error());
+    return nullptr;
+  }
+  store_ = *std::move(opened);
+  if (mode == store::Mode::change) {
+    if (auto claimed = store_->claim_for(cluster_.name); !claimed) {
+      print_error(globals_, claimed.error());
+      store_.reset();
+    }
+  }
+  return store_.get();
+}
+
+operation::Environment Session::environment(const std::string& command, operation::Reporter& reporter) {
+  operation::Environment environment{cluster_, *store_, *fleet_, reporter, interrupted_flag};
+  environment.run = draw_run();
+  environment.holder = holder_of(command);
+  environment.take_over = globals_.take_over;
+  environment.draw_id = draw_instance_id;
+  environment.probe = probe_endpoint;
+  environment.capabilities = [this](const std::string& driver, const std::string& kind) {
+    const auto library = catalog_.find(kind, driver);
+    return library ? (*library)->manifest().capabilities : std::vector<std::string>{};
+  };
+  environment.now_s = now_s;
+  environment.pause = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); };
+  return environment;
+}
+
+const std::atomic<bool>& interrupted() { return interrupted_flag; }
+
+void watch_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGTERM, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+}  // namespace k4t::cli

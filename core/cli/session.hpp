@@ -1,0 +1,75 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/exit_code.hpp"
+#include "config/config.hpp"
+#include "drivers/fleet.hpp"
+#include "operation/environment.hpp"
+#include "plugin/catalog.hpp"
+#include "store/store.hpp"
+
+/// What every command needs before it can do its work.
+
+namespace k4t::cli {
+
+/// The options that come before every command.
+struct Globals {
+  std::string config_path;
+  bool json = false;
+  LogLevel level = LogLevel::warning;
+  bool take_over = false;
+};
+
+/// Where to look for k4t.toml when the command line does not say: $K4T_CONFIG, ./k4t.toml, /etc/k4t/k4t.toml.
+std::string default_config_path();
+
+/// Where plugins are when k4t.toml does not say: beside the program in a build tree, else where they were installed.
+std::vector<std::string> default_plugin_folders();
+
+/// Prints what is wrong with a configuration on standard error, as JSON on standard output where asked.
+void print_diagnostics(const Globals& globals, const std::vector<config::Diagnostic>& diagnostics,
+                       const config::Sources& sources);
+
+/// Prints an error with its evidence on standard error, as JSON on standard output where asked.
+void print_error(const Globals& globals, const Error& error);
+
+/// The configuration, its plugins and what they drive. Nothing is connected before it is used.
+class Session {
+ public:
+  /// Reads k4t.toml, loads the plugins, checks every driver's options, reads `service_files`. Absent: something is
+  /// wrong, and it has been printed.
+  static std::unique_ptr<Session> open(const Globals& globals, const std::vector<std::string>& service_files = {});
+
+  [[nodiscard]] const Globals& globals() const { return globals_; }
+  [[nodiscard]] const model::Cluster& cluster() const { return cluster_; }
+  [[nodiscard]] const std::vector<model::Service>& services() const { return services_; }
+  [[nodiscard]] const plugin::Catalog& catalog() const { return catalog_; }
+  [[nodiscard]] const drivers::Fleet& fleet() const { return *fleet_; }
+
+  /// Opens the master's metadata once. Absent: it could not be, and why has been printed.
+  store::Store* store(const std::string& command, store::Mode mode = store::Mode::change);
+
+  /// REQUIRES: store() succeeded. `reporter` outlives what is returned.
+  operation::Environment environment(const std::string& command, operation::Reporter& reporter);
+
+ private:
+  Session() = default;
+
+  Globals globals_;
+  model::Cluster cluster_;
+  std::vector<model::Service> services_;
+  plugin::Catalog catalog_;
+  std::unique_ptr<drivers::Fleet> fleet_;
+  std::unique_ptr<store::Store> store_;
+};
+
+/// Set by the first SIGINT or SIGTERM; a second one ends the process at once, which is safe at any moment.
+const std::atomic<bool>& interrupted();
+void watch_signals();
+
+}  // namespace k4t::cli
