@@ -12,8 +12,10 @@ std::string range_text(std::uint64_t least, std::uint64_t most) {
 std::string spelled(const Value& value) {
   switch (value.kind) {
     case ValueKind::text: return in_quotes(value.text);
-    case ValueKind::whole:
     case ValueKind::real:
+      if (!std::isfinite(value.real)) return "not finite";
+      [[fallthrough]];
+    case ValueKind::whole:
     case ValueKind::boolean: return to_json(value).dump();
     case ValueKind::date: return value.text;
     case ValueKind::table:

@@ -323,18 +323,21 @@ Result<std::string> parse_machine(std::string_view text) {
 
 namespace {
 
-/// Levenshtein's distance, one row at a time.
+/// Edits of one character, and swaps of two neighbours, that make `b` of `a` (optimal string alignment).
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
+  for (std::size_t j = 0; j <= b.size(); ++j) cost[0][j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, substituted}));
+      const std::size_t substituted = cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, substituted});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      }
     }
   }
-  return row[b.size()];
+  return cost[a.size()][b.size()];
 }
 
 }  // namespace
@@ -342,7 +345,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 std::optional<std::string> nearest(std::string_view text, const std::vector<std::string>& candidates) {
   std::optional<std::string> best;
   // A third of the characters may differ: "replica" is "replicas", "foo" is nothing.
-  std::size_t best_distance = std::max<std::size_t>(1, std::min<std::size_t>(text.size(), 64) / 3) + 1;
+  std::size_t best_distance = std::max<std::size_t>(1, text.size() / 3) + 1;
   if (text.size() > 64) return best;
   for (const auto& candidate : candidates) {
     const std::size_t distance = edit_distance(text, candidate);

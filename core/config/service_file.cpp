@@ -11,6 +11,7 @@ constexpr std::size_t ports_limit = 32;
 constexpr std::size_t exposes_limit = 64;
 constexpr std::size_t arguments_limit = 256;
 constexpr std::size_t txt_records_limit = 90;    // BIND serves 100 records per name and type
+constexpr std::size_t dns_servers_limit = 3;     // of glibc's resolver
 constexpr std::uint32_t pids_limit = 4'194'304;  // Linux's own
 constexpr std::uint32_t rate_limit_most = 1'000'000;
 constexpr std::uint32_t hour_s = 3600;
@@ -130,7 +131,9 @@ void add_instance_keys(Table<model::Service>& keys) {
       .key("restart", choice<runtime::Restart>(), Need::optional, &Service::restart,
            "What the node does, by itself, when an instance exits")
       .key("stop_timeout", seconds(0, hour_s), Need::optional, &Service::stop_timeout_s,
-           "Between the polite signal and the kill");
+           "Between the polite signal and the kill")
+      .key("dns_servers", list_of(address(), 1, dns_servers_limit), Need::absent, &Service::dns_servers,
+           "What instances ask for names; without it what their node asks");
 }
 
 const Table<model::Service>& service_table() {

@@ -1,7 +1,14 @@
 #include "config/toml.hpp"
 
-#define TOML_EXCEPTIONS 0
+// With exceptions, which stay in this file: without them the parser goes on after some errors and trips over itself.
+// Its assertions are stricter than its code, which reports "[=" as an error, so they are off; NDEBUG is undefined
+// because with it they would become promises to the optimiser.
+#define TOML_EXCEPTIONS 1
+#define TOML_ASSERT(expr) static_assert(true)
 #define TOML_MAX_NESTED_VALUES 32
+#ifdef NDEBUG
+#undef NDEBUG
+#endif
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -15,6 +22,15 @@ constexpr int key_parts_limit = 16;
 
 Position position_of(const toml::source_region& region) {
   return {static_cast<int>(region.begin.line), static_cast<int>(region.begin.column)};
+}
+
+Position position_at(std::string_view text, std::size_t byte) {
+  const std::string_view before = text.substr(0, byte);
+  const auto newline = before.rfind('\n');
+  const std::string_view line = newline == std::string_view::npos ? before : before.substr(newline + 1);
+  const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; };
+  return {static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1,
+          static_cast<int>(std::count_if(line.begin(), line.end(), begins)) + 1};
 }
 
 /// Walks over the text's bytes and finds a key with too many parts. Only keys, and numbers with a fraction, have dots
@@ -31,7 +47,7 @@ class KeyParts {
       } else if (c == '#') {
         at_ = std::min(text_.find('\n', at_), text_.size());
       } else {
-        if (c == '.' && ++parts_ > key_parts_limit) return position();
+        if (c == '.' && ++parts_ > key_parts_limit) return position_at(text_, at_);
         if (std::string_view("\n,=[]{}").find(c) != std::string_view::npos) parts_ = 1;
         ++at_;
       }
@@ -57,16 +73,6 @@ class KeyParts {
         ++at_;
       }
     }
-  }
-
-  [[nodiscard]] Position position() const {
-    const std::string_view before = text_.substr(0, at_);
-    const auto line_begin = before.rfind('\n') == std::string_view::npos ? 0 : before.rfind('\n') + 1;
-    const auto is_start = [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; };
-    return {static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1,
-            static_cast<int>(
-                std::count_if(before.begin() + static_cast<std::ptrdiff_t>(line_begin), before.end(), is_start)) +
-                1};
   }
 
   std::string_view text_;
@@ -128,10 +134,24 @@ Value convert(const toml::node& node, const std::string& key, const Position& ke
 
 bool mentions(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
+/// The place, or the nearest one in the text where the parser counts beyond a line's or the text's end.
+Position inside(const Position& at, std::string_view text) {
+  std::size_t from = 0;
+  for (int line = 1; line < at.line; ++line) {
+    const auto end = text.find('\n', from);
+    if (end == std::string_view::npos) return position_at(text, text.size());
+    from = end + 1;
+  }
+  const Position end = position_at(text, std::min(text.find('\n', from), text.size()));
+  return std::min(Position{end.line, std::max(1, at.column)}, end);
+}
+
 /// The parser tells its errors apart by text only; an unexpected text is still a syntax error with its place.
-void report_parse_error(const toml::parse_error& error, Report& report) {
-  const std::string_view what = error.description();
-  const Position at = position_of(error.source());
+void report_parse_error(const toml::parse_error& error, std::string_view text, Report& report) {
+  std::string_view what = error.description();
+  constexpr std::string_view preamble = "Error while parsing ";
+  if (what.starts_with(preamble)) what.remove_prefix(preamble.size());
+  const Position at = inside(position_of(error.source()), text);
   if (mentions(what, "utf-8")) {
     report.error(at, id::not_utf8, "the file is not UTF-8 text", "save it as UTF-8");
   } else if (mentions(what, "cannot redefine")) {
@@ -151,14 +171,16 @@ std::optional<Value> parse_toml(std::string_view text, Report& report) {
                  "use fewer levels");
     return std::nullopt;
   }
-  const toml::parse_result parsed = toml::parse(text);
-  if (!parsed) {
-    report_parse_error(parsed.error(), report);
+  toml::table parsed;
+  try {
+    parsed = toml::parse(text);
+  } catch (const toml::parse_error& error) {
+    report_parse_error(error, text, report);
     return std::nullopt;
   }
   Value root;
   root.at = root.key_at = {1, 1};
-  convert_table(parsed.table(), root);
+  convert_table(parsed, root);
   return root;
 }
 

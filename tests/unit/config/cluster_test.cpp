@@ -1,0 +1,246 @@
+#include <gtest/gtest.h>
+
+#include "samples.hpp"
+
+namespace k4t::config::testing {
+namespace {
+
+struct Case {
+  std::string from;  ///< what is replaced in the small cluster
+  std::string to;
+  std::string expected;  ///< brief()
+};
+
+void expect_diagnostics(const std::vector<Case>& cases) {
+  for (const auto& each : cases) {
+    const auto loaded = parse_cluster_text(replaced(small_cluster(), each.from, each.to));
+    EXPECT_EQ(brief(loaded.diagnostics), each.expected) << "with " << each.to;
+    EXPECT_EQ(loaded.ok(), !has_errors(loaded.diagnostics));
+  }
+}
+
+const std::string last_line = "address = \"192.0.2.31\"\n";
+
+TEST(ClusterFileTest, DefaultsFillWhatIsNotSaid) {
+  const auto loaded = parse_cluster_text(small_cluster());
+  ASSERT_TRUE(loaded.ok()) << brief(loaded.diagnostics);
+  EXPECT_EQ(brief(loaded.diagnostics), "");
+  const auto& cluster = *loaded.value;
+  EXPECT_EQ(cluster.name, "demo");
+  EXPECT_EQ(cluster.domain, "apps.example.net");
+  EXPECT_EQ(cluster.state_folder, "/var/lib/k4t");
+  EXPECT_EQ(cluster.plugin_folders, std::vector<std::string>{"/usr/lib/k4t/plugins"});
+  EXPECT_EQ(cluster.gateway_availability, model::Availability::one);
+  EXPECT_EQ(cluster.dns_ttl_s, 5u);
+  EXPECT_EQ(cluster.removal_limit_percent, 50u);
+  ASSERT_EQ(cluster.nodes.size(), 1u);
+  EXPECT_EQ(cluster.nodes[0].first_port, 20000);
+  EXPECT_EQ(cluster.nodes[0].last_port, 29999);
+  EXPECT_FALSE(cluster.nodes[0].cpu_millis);
+  EXPECT_EQ(cluster.nodes[0].options, Json::object());
+  ASSERT_EQ(cluster.witnesses.size(), 1u);
+  EXPECT_EQ(cluster.witnesses[0], (model::Witness{"local", "local", "/var/lib/k4t/witness"}));
+}
+
+TEST(ClusterFileTest, EveryKeyReachesTheModel) {
+  const auto loaded = parse_cluster_text(R"(
+[cluster]
+name = "demo"
+domain = "Apps.Example.Net."
+state = "state"
+dns_ttl = "1m"
+removal_limit = "10%"
+availability = {gateways = "all", dns = "all"}
+[plugins]
+folders = ["plugins", "/opt/plugins/../more"]
+[[node]]
+name = "n1"
+driver = "docker"
+address = "2001:DB8::0011"
+ports = "30000-30010"
+labels = {zone = "a"}
+cpu = "3500m"
+memory = "1.5GiB"
+options = {host = "${HOME}", list = [1, 2.5, true], when = 2020-01-02}
+[[dns]]
+name = "d1"
+driver = "bind"
+address = "192.0.2.31"
+[[witness]]
+id = "w1"
+path = "w"
+[[witness]]
+id = "w2"
+host = "ssh://k4t@192.0.2.21:22"
+path = "/srv/w/"
+)");
+  ASSERT_TRUE(loaded.ok()) << brief(loaded.diagnostics);
+  const auto& cluster = *loaded.value;
+  EXPECT_EQ(cluster.domain, "apps.example.net");
+  EXPECT_EQ(cluster.state_folder, "/etc/k4t/state");
+  EXPECT_EQ(cluster.plugin_folders, (std::vector<std::string>{"/etc/k4t/plugins", "/opt/more"}));
+  EXPECT_EQ(cluster.gateway_availability, model::Availability::all);
+  EXPECT_EQ(cluster.dns_availability, model::Availability::all);
+  EXPECT_EQ(cluster.dns_ttl_s, 60u);
+  EXPECT_EQ(cluster.removal_limit_percent, 10u);
+  const auto& node = cluster.nodes.at(0);
+  EXPECT_EQ(node.address, "2001:db8::11");
+  EXPECT_EQ(node.first_port, 30000);
+  EXPECT_EQ(node.last_port, 30010);
+  EXPECT_EQ(node.labels, (std::map<std::string, std::string>{{"zone", "a"}}));
+  EXPECT_EQ(node.cpu_millis, 3500u);
+  EXPECT_EQ(node.memory_bytes, 1610612736u);
+  // Literally: nothing is expanded.
+  EXPECT_EQ(node.options, Json::parse(R"({"host": "${HOME}", "list": [1, 2.5, true], "when": "2020-01-02"})"));
+  EXPECT_TRUE(cluster.gateways.empty());
+  EXPECT_EQ(cluster.witnesses.at(0), (model::Witness{"w1", "local", "/etc/k4t/w"}));
+  EXPECT_EQ(cluster.witnesses.at(1), (model::Witness{"w2", "ssh://k4t@192.0.2.21:22", "/srv/w/"}));
+}
+
+TEST(ClusterFileTest, WrongKeysAndTypesAreNamedWithTheirPlaceAndRemedy) {
+  expect_diagnostics({
+      {"domain =", "domian = 1\ndomain =", "3:1 020 unknown key \"domian\" in [cluster] | did you mean 'domain'?\n"},
+      {"[cluster]\nname = \"demo\"\n", "[cluster]\n",
+       "1:1 021 [cluster] has no 'name' | add 'name', 1 to 20 lower-case letters, digits and '-'\n"},
+      {"\"demo\"", "7", "2:8 022 'name' is a whole number | write 1 to 20 lower-case letters, digits and '-'\n"},
+      {"[[node]]", "[node]", "4:1 022 'node' is a table | write one [[node]] table each\n"},
+      {"[cluster]", "[[cluster]]", "1:1 022 'cluster' is a list | write a table [cluster]\n"},
+      {"address = \"192.0.2.31\"", "address = 2020-01-01",
+       "15:11 022 'address' is a date or time | write the IPv4 or IPv6 address of one machine\n"},
+      {last_line, last_line + "options = 1\n", "16:11 022 'options' is a whole number | write a table\n"},
+      {last_line, last_line + "[monitoring]\n",
+       "16:2 020 unknown key \"monitoring\" in k4t.toml | the keys here are: cluster, plugins, node, gateway, dns, "
+       "witness\n"},
+      {"[[node]]", "[[nod]]",
+       "1:1 021 k4t.toml has no 'node' | add 'node', one [[node]] table each\n"
+       "4:3 020 unknown key \"nod\" in k4t.toml | did you mean 'node'?\n"},
+      {last_line, last_line + "[plugins]\nfolders = []\n", "17:11 028 'folders' has 0 items | write 1 to 16 of them\n"},
+  });
+}
+
+TEST(ClusterFileTest, ImpossibleValuesAreRefused) {
+  const std::string domain =
+      "write a domain name such as \"apps.example.net\" of at most 190 characters, international names as xn--…\n";
+  expect_diagnostics({
+      {"apps.example.net", "apps..net", "3:10 023 'domain' is \"apps..net\": it has an empty label | " + domain},
+      {"apps.example.net", "_k4t.net",
+       "3:10 024 'domain' is \"_k4t.net\": names that begin with '_k4t' are k4t's own | " + domain},
+      {"\"demo\"", "\"a\\u0000b\"",
+       "2:8 025 'name' is \"a\\u0000b\", which has a control character | write it on one line, without tabs and other "
+       "control characters\n"},
+      {"\"demo\"", "\"a\\nb\"",
+       "2:8 025 'name' is \"a\\nb\", which has a control character | write it on one line, without tabs and other "
+       "control characters\n"},
+      {"[[node]]", "dns_ttl = \"1500ms\"\n[[node]]",
+       "4:11 023 'dns_ttl' is \"1500ms\": not a whole number of seconds | write a duration from 0s to 24h in whole "
+       "seconds, such as \"10s\"\n"},
+      {"[[node]]", "dns_ttl = \"25h\"\n[[node]]",
+       "4:11 023 'dns_ttl' is \"25h\": out of range | write a duration from 0s to 24h in whole seconds, such as "
+       "\"10s\"\n"},
+      {"[[node]]", "state = \"~/k4t\"\n[[node]]",
+       "4:9 023 'state' is \"~/k4t\": '~' is not expanded | write a path; a relative one begins at this file's "
+       "folder\n"},
+      {"[[node]]", "[cluster.availability]\ndns = \"al\"\n[[node]]", "5:7 023 'dns' is \"al\" | did you mean 'all'?\n"},
+      {"[[gateway]]", "ports = \"2-1\"\n[[gateway]]",
+       "8:9 023 'ports' is \"2-1\": the first port is greater than the last | write two ports such as "
+       "\"20000-29999\"\n"},
+      {"[[gateway]]", "memory = \"1KiB\"\n[[gateway]]",
+       "8:10 023 'memory' is \"1KiB\": less than 1 MiB | write a size such as \"64MiB\" or \"1.5GiB\"\n"},
+      {"[[gateway]]", "cpu = 0\n[[gateway]]",
+       "8:7 023 'cpu' is 0: it is zero | write cores such as 0.5 or thousandths such as \"500m\"\n"},
+      {"[[gateway]]", "cpu = nan\n[[gateway]]",
+       "8:7 023 'cpu' is not finite: it is neither cores with at most 3 decimals nor thousandths such as 500m | write "
+       "cores "
+       "such as 0.5 or thousandths such as \"500m\"\n"},
+      {"[[gateway]]", "labels = {\"k4t.x\" = \"1\", zone = 2}\n[[gateway]]",
+       "8:11 024 \"k4t.x\" cannot be a label: labels that begin with 'k4t.' are k4t's own | choose another name\n"
+       "8:33 022 'zone' is a whole number | write text of at most 255 bytes\n"},
+      {last_line, last_line + "options = {a = inf, b = \"\\u0001\"}\n",
+       "16:16 023 'a' is not a finite number | write a finite number\n"
+       "16:25 025 'b' is \"\\u0001\", which has a control character | remove control characters other than newline and "
+       "tab\n"},
+  });
+}
+
+TEST(ClusterFileTest, NamesAndPlacesMayNotBeUsedTwice) {
+  const std::string second_node = "[[node]]\nname = \"n2\"\ndriver = \"docker\"\naddress = \"192.0.2.11\"\n";
+  expect_diagnostics({
+      {last_line, last_line + "[[dns]]\nname = \"d1\"\ndriver = \"bind\"\naddress = \"192.0.2.32\"\n",
+       "17:8 030 dns \"d1\" is already declared at line 13, column 8 | give each its own 'name'\n"},
+      {last_line, last_line + second_node,
+       "16:1 034 node \"n2\" has the address of node \"n1\" and some of its ports | give each its own address, or "
+       "'ports' that do not overlap\n"},
+      {last_line, last_line + second_node + "ports = \"29999-30010\"\n",
+       "20:9 034 node \"n2\" has the address of node \"n1\" and some of its ports | give each its own address, or "
+       "'ports' that do not overlap\n"},
+      {last_line, last_line + second_node + "ports = \"30000-30010\"\n", ""},
+      {last_line, last_line + "[[gateway]]\nname = \"g2\"\ndriver = \"haproxy\"\naddress = \"192.0.2.21\"\n",
+       "?19:11 035 gateway \"g2\" has the address of gateway \"g1\", so both cannot listen | give each its own "
+       "address\n"},
+      {last_line, last_line + "[[witness]]\nid = \"a\"\npath = \"/w\"\n[[witness]]\nid = \"b\"\npath = \"/x/../w\"\n",
+       "21:8 035 witness \"b\" has the folder of witness \"a\" | give each its own folder, on a machine of its own\n"},
+      {last_line, last_line + "[[witness]]\nid = \"a\"\npath = \"w\"\nhost = \"ssh://192.0.2.1\"\n",
+       "18:8 023 'path' is \"w\": relative, on another machine | write the absolute path\n"},
+  });
+}
+
+TEST(ClusterFileTest, AllErrorsAreReportedInOneRunInTheOrderOfTheirPlaces) {
+  const auto loaded = parse_cluster_text(R"([cluster]
+name = "Demo"
+[[node]]
+name = "n1"
+drivers = "docker"
+address = "localhost"
+)");
+  EXPECT_FALSE(loaded.ok());
+  EXPECT_EQ(
+      brief(loaded.diagnostics),
+      "1:1 021 [cluster] has no 'domain' | add 'domain', a domain name such as \"apps.example.net\" of at most 190 "
+      "characters, international names as xn--…\n"
+      "1:1 021 k4t.toml has no 'dns' | add 'dns', one [[dns]] table each\n"
+      "2:8 023 'name' is \"Demo\": only lower-case letters, digits and '-' are allowed | write 1 to 20 lower-case "
+      "letters, digits and '-'\n"
+      "3:1 021 [[node]] has no 'driver' | add 'driver', 1 to 40 lower-case letters, digits and '-'\n"
+      "5:1 020 unknown key \"drivers\" in [[node]] | did you mean 'driver'?\n"
+      "6:11 023 'address' is \"localhost\": not an IPv4 or IPv6 address | write the IPv4 or IPv6 address of one "
+      "machine\n");
+}
+
+TEST(ClusterFileTest, SyntaxErrorsHaveTheirPlace) {
+  EXPECT_EQ(brief(parse_cluster_text("[cluster]\nname = \"a\nb\"\n").diagnostics).substr(0, 18), "2:10 010 not TOML:");
+  for (const char* text :
+       {"[=\n", "[", "[[", "[[a", "[a.\n", "a", "a.", "a =", "a = \"", "a = {", "a = [", "=", "\xff", "[\xff"}) {
+    const auto loaded = parse_cluster_text(text);
+    ASSERT_EQ(loaded.diagnostics.size(), 1u) << text;
+    EXPECT_EQ(loaded.diagnostics[0].line, 1) << text;
+    EXPECT_GE(loaded.diagnostics[0].column, 1) << text;
+  }
+  EXPECT_EQ(brief(parse_cluster_text("a = 1\na = 2\n").diagnostics),
+            "2:5 012 key-value pair: cannot redefine existing integer 'a' | keep one of the two definitions\n");
+  EXPECT_EQ(brief(parse_cluster_text("[a]\n[a]\n").diagnostics),
+            "2:1 012 table header: cannot redefine existing table 'a' | keep one of the two definitions\n");
+  EXPECT_EQ(brief(parse_cluster_text("a = \"\xff\"\n").diagnostics),
+            "1:5 006 the file is not UTF-8 text | save it as UTF-8\n");
+}
+
+TEST(ClusterFileTest, NestingIsBounded) {
+  std::string keys = "a";
+  for (int i = 0; i < 100'000; ++i) keys += ".a";
+  EXPECT_EQ(brief(parse_cluster_text(keys + " = 1\n").diagnostics),
+            "1:32 011 a key has more than 16 parts | use fewer levels\n");
+  EXPECT_EQ(brief(parse_cluster_text("x = '''\n'''\n[" + keys + "]\n").diagnostics),
+            "3:33 011 a key has more than 16 parts | use fewer levels\n");
+  const std::string brackets(100'000, '[');
+  EXPECT_EQ(brief(parse_cluster_text("a = " + brackets + "\n").diagnostics),
+            "1:37 011 values are nested too deeply | use fewer levels\n");
+  // Dots in strings, comments and numbers are no nesting.
+  const std::string dots = "1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5";
+  const auto loaded = parse_cluster_text(
+      replaced(small_cluster(), last_line,
+               last_line + "options = {l = [" + dots +
+                   "], s = \"........\\\"..........\", t = '...................'} # ....................\n"));
+  EXPECT_TRUE(loaded.ok()) << brief(loaded.diagnostics);
+}
+
+}  // namespace
+}  // namespace k4t::config::testing

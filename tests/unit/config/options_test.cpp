@@ -1,0 +1,59 @@
+#include <gtest/gtest.h>
+
+#include "samples.hpp"
+
+namespace k4t::config::testing {
+namespace {
+
+const Json schema = Json::parse(R"({
+  "type": "object", "additionalProperties": false, "required": ["file"],
+  "properties": {
+    "file": {"type": "string", "pattern": "^/"},
+    "status_port": {"type": "integer", "minimum": 1, "maximum": 65535},
+    "listen": {"type": "array", "items": {"type": "string"}},
+    "tls": {"type": "object", "additionalProperties": false, "properties": {"ca": {"type": "string"}}}
+  }})");
+
+std::string check(const std::string& options, const Json& with = schema) {
+  const auto loaded = parse_cluster_text(replaced(small_cluster(), "[[dns]]", options + "[[dns]]"));
+  EXPECT_TRUE(loaded.ok()) << brief(loaded.diagnostics);
+  const auto diagnostics = check_options(loaded.origins, "gateway", loaded.value->gateways.at(0), with);
+  for (const auto& each : diagnostics) EXPECT_EQ(each.file, "/etc/k4t/k4t.toml");
+  return brief(diagnostics);
+}
+
+TEST(OptionsTest, OptionsThatFitTheDriversSchemaPass) {
+  EXPECT_EQ(check("[gateway.options]\nfile = \"/a\"\nstatus_port = 1\nlisten = [\"x\"]\ntls = {ca = \"c\"}\n"), "");
+}
+
+TEST(OptionsTest, EveryMisfitIsReportedAtItsPlace) {
+  EXPECT_EQ(check("[gateway.options]\nfile = \"a\"\nstatus-port = 1\nstatus_port = 0\nlisten = [\"x\", "
+                  "1]\n[gateway.options.tls]\ncert = \"c\"\n"),
+            "13:8 040 option \"file\" does not fit: failed to match regex specified by 'pattern' constraint | see the "
+            "options of driver \"nginx\"\n"
+            "14:1 040 unknown option \"status-port\" | did you mean 'status_port'?\n"
+            "15:15 040 option \"status_port\" does not fit: expected number greater than or equal to 1.000000 | see "
+            "the options of driver \"nginx\"\n"
+            "16:16 040 option \"1\" does not fit: value type not permitted by 'type' constraint | see the options of "
+            "driver \"nginx\"\n"
+            "18:1 040 unknown option \"cert\" | the options here are: ca\n");
+}
+
+TEST(OptionsTest, AMissingOptionIsReportedAtTheOptionsOrTheirThing) {
+  const std::string expected = " 040 option \"file\" is missing | see the options of driver \"nginx\"\n";
+  EXPECT_EQ(check("[gateway.options]\nlisten = []\n"), "12:1" + expected);
+  EXPECT_EQ(check(""), "8:1" + expected);
+}
+
+TEST(OptionsTest, AnUnusableSchemaIsTheDriversFault) {
+  const std::string expected = "10:10 041 driver \"nginx\" has an unusable options schema: not a JSON Schema: ";
+  EXPECT_EQ(check("", Json{{"type", "nonsense"}}).substr(0, expected.size()), expected);
+}
+
+TEST(OptionsTest, OptionsWithSpecialKeysHaveTheirPlaceToo) {
+  EXPECT_EQ(check("[gateway.options]\nfile = \"/a\"\n\"a/b~c'd\" = 1\n"),
+            "14:1 040 unknown option \"a/b~c'd\" | the options here are: file, listen, status_port, tls\n");
+}
+
+}  // namespace
+}  // namespace k4t::config::testing
