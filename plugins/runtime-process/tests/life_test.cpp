@@ -66,9 +66,9 @@ TEST_F(ProcessTest, ACrashLoopIsSlowedDown) {
   for (double time = 0; in >> time;) times_ms.push_back(time / 1e6);
   const double waits_ms[] = {100, 200, 400, 800};
   for (std::size_t i = 0; i < 4; ++i) EXPECT_GE(times_ms[i + 1] - times_ms[i], waits_ms[i] - 1) << i;
-  ASSERT_TRUE(eventually([&] { return seen().phase == Phase::restarting; }));
+  // The fifth life's line may come before its supervisor has noted that it began.
+  ASSERT_TRUE(eventually([&] { return seen().restarts >= 4 && seen().phase == Phase::restarting; }));
   EXPECT_EQ(seen().exit_code, 3);
-  EXPECT_GE(seen().restarts, 4u);
   // The wait itself can be interrupted.
   const auto before = std::chrono::steady_clock::now();
   EXPECT_TRUE(ask<method::Stop>({kName}));
