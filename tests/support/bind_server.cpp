@@ -1,6 +1,7 @@
 #include "support/bind_server.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <sstream>
 #include <stdexcept>
 
@@ -69,7 +70,9 @@ void BindServer::write_files() const {
                      options_.zone +
                      "\" {\n"
                      "  type primary; file \"zone.db\";\n"
-                     "  allow-update { key k4t-key; key admin-key; };\n"
+                     "  update-policy { grant k4t-key " +
+                     options_.granted +
+                     " ANY; grant admin-key zonesub ANY; };\n"
                      "  allow-transfer { key admin-key; " +
                      (options_.transfer ? "key k4t-key; " : "") +
                      "};\n"
@@ -95,6 +98,9 @@ void BindServer::kill() {
   if (server_) server_->kill_all();
   server_.reset();
 }
+
+void BindServer::freeze() const { server_->signal(SIGSTOP); }
+void BindServer::thaw() const { server_->signal(SIGCONT); }
 
 Ran BindServer::update_by_hand(const std::vector<std::string>& lines) const {
   std::string script = "server 127.0.0.1 " + std::to_string(port_) + "\nzone " + options_.zone + "\n";

@@ -14,7 +14,8 @@ struct BindOptions {
   std::string zone = "example.net";
   /// Zone file lines after SOA and NS, in zone file syntax, e.g. "www A 192.0.2.7".
   std::vector<std::string> records;
-  bool transfer = true;  ///< the key may transfer the zone
+  bool transfer = true;             ///< the key may transfer the zone
+  std::string granted = "zonesub";  ///< what the key may update: rule and name of update-policy
 };
 
 /// Runs from construction until stop(), kill() or destruction; zone, journal and keys live in a Scratch.
@@ -45,6 +46,10 @@ class BindServer {
   void stop();
   /// Ends it at once, as a power cut would.
   void kill();
+
+  /// Stops its process where it is, so that connections hang; and lets it go on.
+  void freeze() const;
+  void thaw() const;
 
   /// Runs nsupdate(1) with the administrator's key; `lines` are its commands, without server, zone and send.
   Ran update_by_hand(const std::vector<std::string>& lines) const;

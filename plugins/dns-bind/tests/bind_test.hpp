@@ -53,6 +53,8 @@ class Handle {
     ASSERT_TRUE(committed) << committed.error().message << " / " << committed.error().detail;
   }
 
+  [[nodiscard]] Callee& callee() const { return *callee_; }
+
   static constexpr const char* suffix = "k4t.example.net";
 
  private:

@@ -50,12 +50,12 @@ TEST_F(Borders, AnotherZoneThanTheServersIsNeverBlank) {
   EXPECT_NE(outcome.error().message.find("zone example.net"), std::string::npos) << outcome.error().message;
   EXPECT_EQ(too_deep.prepare({}, one_, web_).status(), Status::invalid_argument);
   EXPECT_THROW(Handle(*server_, {{"zone", "example.org"}}), std::runtime_error);
-  serve({"example.org", {}, true});
+  serve({"example.org", {}, true, "zonesub"});
   EXPECT_EQ(Handle(*server_).observe().status(), Status::invalid_argument);
 }
 
 TEST_F(Borders, AZoneOfItsOwnKeepsItsServers) {
-  serve({"k4t.example.net", {}, true});
+  serve({"k4t.example.net", {}, true, "zonesub"});
   Handle handle(*server_, {{"zone", "k4t.example.net"}});
   handle.put({}, one_, web_);
   EXPECT_EQ(handle.observe(Expected<dns::State>{one_, web_})->content, Content::clean);
@@ -67,7 +67,10 @@ TEST_F(Borders, AZoneOfItsOwnKeepsItsServers) {
 }
 
 TEST_F(Borders, WhatExistedBeforeIsNeitherTakenNorDeleted) {
-  serve({"example.net", {"web.k4t A 198.51.100.1", "old.k4t A 198.51.100.2", "alias.k4t CNAME old.k4t"}, true});
+  serve({"example.net",
+         {"web.k4t A 198.51.100.1", "old.k4t A 198.51.100.2", "alias.k4t CNAME old.k4t"},
+         true,
+         "zonesub"});
   Handle handle(*server_);
   const auto taken = handle.prepare({}, one_, web_);
   ASSERT_EQ(taken.status(), Status::invalid_argument);
@@ -108,7 +111,8 @@ TEST_F(Borders, ACnameInOurWayIsReplacedAndNotSilentlyObeyed) {
 TEST_F(Borders, DelegatedNamesAndOtherClustersAreLeftAlone) {
   serve({"example.net",
          {"sub.k4t NS ns.example.org.", "_k4t.b.k4t TXT \"1 b 1 x y\"", "web.b.k4t A 198.51.100.1"},
-         true});
+         true,
+         "zonesub"});
   Handle handle(*server_);
   handle.put({}, one_, web_);
   EXPECT_EQ(handle.observe(Expected<dns::State>{one_, web_})->content, Content::clean);
@@ -123,7 +127,7 @@ TEST_F(Borders, DelegatedNamesAndOtherClustersAreLeftAlone) {
 }
 
 TEST_F(Borders, WithoutTransferKnowledgeIsPartialAndSaysSo) {
-  serve({"example.net", {}, false});
+  serve({"example.net", {}, false, "zonesub"});
   Handle handle(*server_);
   handle.put({}, one_, web_);
   const auto clean = handle.observe(Expected<dns::State>{one_, web_});
@@ -155,6 +159,14 @@ TEST_F(Borders, AStateThatCannotBeServedChangesNothing) {
   EXPECT_EQ(handle.prepare({}, one_, {"example.net", {}}).status(), Status::invalid_argument);
   EXPECT_EQ(*handle.observe(), Observation{});
   EXPECT_EQ(dig("_k4t-try", "TXT"), "");
+}
+
+TEST_F(Borders, AKeyThatIsGrantedTheDomainAloneIsEnough) {
+  serve({"example.net", {}, true, "subdomain k4t.example.net."});
+  Handle handle(*server_);
+  handle.put({}, one_, web_);
+  handle.put(one_, two_, state_of({}), web_);
+  EXPECT_EQ(handle.observe(Expected<dns::State>{two_, state_of({})})->content, Content::clean);
 }
 
 TEST_F(Borders, OptionsAreCheckedWhenOpened) {
