@@ -108,6 +108,15 @@ void Endpoint::release() {
   changed_.notify_all();
 }
 
+void Endpoint::disconnect() {
+  {
+    const std::lock_guard lock(mutex_);
+    ++generation_;
+    for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
+  }
+  changed_.notify_all();
+}
+
 void Endpoint::accept_all() {
   for (;;) {
     const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
@@ -137,7 +146,7 @@ void Endpoint::serve(int fd) {
         }
         break;
       }
-      if (!answer(fd, head)) break;
+      if (!answer(fd, head) || lower(head).find("connection: close") != std::string::npos) break;
       continue;
     }
     const auto count = ::recv(fd, buffer, sizeof buffer, 0);
@@ -157,7 +166,7 @@ bool Endpoint::answer(int fd, const std::string& head) {
   if (target == "/hold") {
     std::unique_lock lock(mutex_);
     ++holding_;
-    changed_.wait(lock, [this] { return released_ || ending_; });
+    changed_.wait(lock, [this, begun = generation_] { return released_ || ending_ || generation_ != begun; });
     --holding_;
   }
   return send_all(fd, reply(200, name_));

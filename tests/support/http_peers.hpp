@@ -34,6 +34,8 @@ class Endpoint {
   [[nodiscard]] int holding() const { return holding_; }
   /// Lets all waiting and all later requests to /hold go on.
   void release();
+  /// Ends all connections that are open now; what waits in /hold ends with them.
+  void disconnect();
 
  private:
   void accept_all();
@@ -47,6 +49,7 @@ class Endpoint {
   std::atomic<int> holding_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
+  int generation_ = 0;  ///< grows with every disconnect()
   bool released_ = false;
   bool ending_ = false;
   std::list<int> open_;

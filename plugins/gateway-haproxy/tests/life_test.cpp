@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "rig.hpp"
+#include "scripts.hpp"
 
 namespace k4t::haproxy::testing {
 namespace {
@@ -312,6 +313,50 @@ TEST_F(Life, ACommitScriptKilledAtAnyStepConverges) {
     state.backends[0].idle_timeout_ms = 60000;
     deploy(state);
   }
+}
+
+TEST_F(Life, ATcpRateLimitClosesTheExcessAndForgivesIt) {
+  auto state = web({&red_});
+  state.backends[0].protocol = gateway::Protocol::tcp;
+  state.listeners[0] = {port_, gateway::Protocol::tcp, {}, "web", gateway::RateLimit{1, 4}, {}};
+  deploy(state);
+  int served = 0;
+  for (int i = 0; i < 12; ++i) served += ask(port_).status == 200 ? 1 : 0;
+  EXPECT_GE(served, 5);
+  EXPECT_LE(served, 8) << "what the time of the test itself frees, on a slow machine";
+  EXPECT_EQ(ask(port_, {.from = "127.0.0.8"}).status, 200) << "another client";
+  EXPECT_TRUE(eventually([&] { return ask(port_).status == 200; })) << "asking on does not keep a client out";
+}
+
+TEST_F(Life, AnEditedFileBetweenTheLookAndTheLockIsAConflict) {
+  const auto target = deploy(web({&red_}));
+  const std::string there = Scratch::read(haproxy_.file());
+  Client client(transport::local_host(), paths());
+  HostCall host(CallOptions{});
+  Call call(*host.raw());
+  const auto outcome = client.replace({there + "# edited\n", "new\n", there, "text", "none.cfg", {}, {}}, call);
+  ASSERT_TRUE(outcome.ok()) << text_of(outcome);
+  EXPECT_EQ(*outcome, Outcome::conflict);
+  EXPECT_EQ(Scratch::read(haproxy_.file()), there);
+  expect_at(observe(), target);
+}
+
+TEST_F(Life, InputThatBreaksOffChangesNothing) {
+  const auto target = deploy(web({&red_}));
+  const std::string there = Scratch::read(haproxy_.file());
+  const auto script_with = [&](const std::string& input) {
+    return k4t::testing::run({"perl", "-e", commit_script(), paths().file, paths().work(), paths().master_socket,
+                              "reload", "text", "none.cfg", "5", "0", ""},
+                             input);
+  };
+  const std::string whole =
+      "old " + std::to_string(there.size()) + "\n" + there + "\nnew 1\n#\nfallback 0\n\nbatch 0\n\n";
+  for (std::size_t bytes = 0; bytes <= whole.size(); bytes += 97) {
+    EXPECT_NE(script_with(whole.substr(0, bytes)).out.find("error "), std::string::npos) << bytes;
+  }
+  EXPECT_NE(script_with(whole).out.find("incomplete"), std::string::npos) << "the end itself is missing";
+  EXPECT_EQ(Scratch::read(haproxy_.file()), there);
+  expect_at(observe(), target);
 }
 
 TEST_F(Life, ADeadlineIsKeptWhileHaproxyHangs) {
