@@ -176,8 +176,8 @@ sub change_servers {
   return defined $reply && index($reply, "value=<$text/runtime>") >= 0;
 }
 
-# Which servers were down, so that the new process does not try them again. Who was taken out of use is not passed on:
-# the file alone says who is in use.
+# Which servers were down, so that the new process does not try them again. Nothing is passed on of those that were
+# taken out of use: the file alone says who is in use.
 sub keep_health {
   my ($pid) = @_;
   my $state = ask($socket, "\@!$pid show servers state; quit", 5);
@@ -188,9 +188,8 @@ sub keep_health {
     $kept .= "$1\n";
     for (split /\n/, $state) {
       next unless /^\d+ k4t-be-/ && defined $admin;
-      my @fields = split / /;
-      $fields[$admin] = 0;
-      $kept .= join(' ', @fields) . "\n";
+      # One that was taken out of use is stopped for that reason alone: without a check it would stay so for ever.
+      $kept .= "$_\n" if (split / /)[$admin] eq '0';
     }
   }
   put("$work/servers", $kept);

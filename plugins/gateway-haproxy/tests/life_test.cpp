@@ -213,12 +213,11 @@ TEST_F(Life, ConnectionsOfRetiringWorkersAreCounted) {
 
 TEST_F(Life, NoOldAnswerComesOnceACommitIsOk) {
   deploy(web({&red_}));
-  std::atomic<bool> ending = false;
   std::atomic<int> failures = 0;
   std::vector<std::jthread> load;
   for (int i = 0; i < 3; ++i) {
-    load.emplace_back([&] {
-      while (!ending) failures += ask(port_).status == 200 ? 0 : 1;
+    load.emplace_back([&](const std::stop_token& ending) {
+      while (!ending.stop_requested()) failures += ask(port_).status == 200 ? 0 : 1;
     });
   }
   for (int round = 0; round < 6; ++round) {
@@ -229,9 +228,22 @@ TEST_F(Life, NoOldAnswerComesOnceACommitIsOk) {
     deploy(state);
     for (int i = 0; i < 20; ++i) ASSERT_EQ(ask(port_).body, now.name());
   }
-  ending = true;
-  for (auto& thread : load) thread.join();
+  load.clear();
   EXPECT_EQ(failures, 0);
+}
+
+TEST_F(Life, AServerThatWaitedForItsLastConnectionIsInUseAfterAReloadThatNamesItAgain) {
+  deploy(web({&red_, &blue_}));
+  const Connection held("127.0.0.1", port_);
+  held.send("GET /hold HTTP/1.1\r\nHost: www.example.net\r\n\r\n");
+  ASSERT_TRUE(eventually([&] { return red_.holding() + blue_.holding() == 1; }));
+  auto& busy = red_.holding() == 1 ? red_ : blue_;
+  auto& idle = red_.holding() == 1 ? blue_ : red_;
+  deploy(web({&idle}));
+  auto again = web({&busy});
+  again.backends[0].idle_timeout_ms = 50000;
+  expect_at(observe(), deploy(again));
+  EXPECT_EQ(ask(port_).body, busy.name());
 }
 
 TEST_F(Life, AHandEditIsDriftAndIsRepairedByTheSameVersion) {
