@@ -80,7 +80,8 @@ RealCluster::Command RealCluster::k4t(const std::vector<std::string>& arguments,
   const fs::path err = folder() / "err.txt";
   std::vector<std::string> argv{"env", "--chdir=" + folder().string()};
   for (const auto& [name, value] : env) argv.push_back(name + "=" + value);
-  for (const char* part : {"sh", "-c", R"(out=$1 err=$2; shift 2; exec "$@" >"$out" 2>"$err")", "sh"}) argv.emplace_back(part);
+  for (const char* part : {"sh", "-c", R"(out=$1 err=$2; shift 2; exec "$@" >"$out" 2>"$err")", "sh"})
+    argv.emplace_back(part);
   argv.push_back(out.string());
   argv.push_back(err.string());
   argv.push_back(program());
@@ -103,12 +104,12 @@ void RealCluster::remove_service_file(const std::string& name) { fs::remove(fold
 
 void RealCluster::web(unsigned replicas, const std::string& greeting) {
   const std::string port = docker_ ? "port = 8080\n" : "";
-  service("web", "[[service]]\nname = \"web\"\nimage = \"app\"\ncommand = [\"http\"]\nreplicas = " +
-                     std::to_string(replicas) + "\n" + (docker_ ? "" : "network = \"host\"\n") +
-                     "env = { GREETING = \"" + greeting + "\" }\nstop_timeout = \"2s\"\ndrain_timeout = \"5s\"\n" +
-                     "[[service.port]]\nname = \"http\"\n" + port +
-                     "[service.health]\nhttp = \"/healthz\"\ninterval = \"500ms\"\nrise = 1\ndeadline = \"20s\"\n"
-                     "[[service.expose]]\nlisten = @http@\n");
+  service("web",
+          "[[service]]\nname = \"web\"\nimage = \"app\"\ncommand = [\"http\"]\nreplicas = " + std::to_string(replicas) +
+              "\n" + (docker_ ? "" : "network = \"host\"\n") + "env = { GREETING = \"" + greeting +
+              "\" }\nstop_timeout = \"2s\"\ndrain_timeout = \"5s\"\n" + "[[service.port]]\nname = \"http\"\n" + port +
+              "[service.health]\nhttp = \"/healthz\"\ninterval = \"500ms\"\nrise = 1\ndeadline = \"20s\"\n"
+              "[[service.expose]]\nlisten = @http@\n");
 }
 
 RealCluster::Answer RealCluster::get(const std::string& gateway_address, const std::string& host,
@@ -129,7 +130,8 @@ std::map<std::string, int> RealCluster::served_versions() {
   if (json.is_discarded()) throw std::runtime_error("k4t status: " + status.out + status.err);
   for (const auto& member : json.at("members")) {
     int version = -1;
-    if (member.contains("seen")) version = member["seen"].contains("served") ? member["seen"]["served"]["version"].get<int>() : 0;
+    if (member.contains("seen"))
+      version = member["seen"].contains("served") ? member["seen"]["served"]["version"].get<int>() : 0;
     versions[member.at("name")] = version;
   }
   return versions;

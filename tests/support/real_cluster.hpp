@@ -15,6 +15,12 @@
 /// A whole cluster of real servers on loopback, driven through the k4t program as a user would: one node, nginx and
 /// HAProxy as gateways, two BIND servers.
 
+/// Leaves the test as skipped, or failed, where such a cluster cannot be had.
+#define K4T_REQUIRE_CLUSTER()                                                                         \
+  do {                                                                                                \
+    if (const auto why = ::k4t::testing::RealCluster::missing(); !why.empty()) K4T_SKIP_OR_FAIL(why); \
+  } while (false)
+
 namespace k4t::testing {
 
 struct RealClusterOptions {
@@ -55,7 +61,8 @@ class RealCluster {
     int status = 0;
     std::string body;
   };
-  [[nodiscard]] Answer get(const std::string& gateway_address, const std::string& host, const std::string& path = "/") const;
+  [[nodiscard]] Answer get(const std::string& gateway_address, const std::string& host,
+                           const std::string& path = "/") const;
 
   /// What the running servers say: version by member ("gw1", "gw2", "ns1", "ns2"); 0: no register, -1: no answer.
   std::map<std::string, int> served_versions();
