@@ -199,6 +199,8 @@ Result<void> Client::check(const std::string& file, const Call& call) {
   if (!output) return output.error();
   // More than 128: a signal ended it, which says nothing about the files.
   if (output->exit_code > 128) return unavailable("'" + paths_.binary + " -c' was killed", output->err);
+  // Nothing to listen on is no fault: a state without services is one, and the master socket keeps the worker going.
+  if (output->exit_code == 2 && (output->out + output->err).find("(no listener)") != std::string::npos) return {};
   if (output->exit_code != 0) {
     return Error{Status::invalid_argument, "HAProxy refuses its configuration: correct what it names in the detail",
                  output->err + output->out};

@@ -59,7 +59,7 @@ TEST(Deploy, AnHttpAndATcpServiceAreReachedThroughBothGatewaysAndNamedByBothServ
     EXPECT_EQ(cluster.get(gateway, "nobody").status, 404) << gateway;
   }
   for (auto* server : {&cluster.ns1(), &cluster.ns2()}) {
-    EXPECT_EQ(server->dig("web.demo.example.net", "A"), "127.0.20.1\n127.0.20.2\n");
+    EXPECT_EQ(server->dig("web.demo.example.net", "A"), "127.0.20.1\n127.0.20.2");
     EXPECT_THAT(server->dig("_echo._tcp.echo.demo.example.net", "SRV"),
                 HasSubstr(std::to_string(cluster.tcp_port()) + " echo.demo.example.net"));
   }
