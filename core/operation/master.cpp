@@ -91,6 +91,7 @@ class Master::Impl {
   Result<Report> apply(const Change& change, const ApplyOptions& options);
   Result<Report> sync(bool repair);
   Result<Status> status();
+  Result<Report> closing(Result<Report> report);
 
  private:
   // The commit protocol.
@@ -184,11 +185,19 @@ Result<txn::Assessment> Master::Impl::assess() {
   return reader.inspect();
 }
 
+/// One run serves everything that one command does; what it finishes first and what it then changes share a claim.
 Result<void> Master::Impl::begin_run() {
   if (runner_ != nullptr) return runner_->observe();
   K4T_ASSIGN(auto with, settings());
   runner_ = std::make_unique<txn::Runner>(ports_, std::move(with), txn::RunnerOptions{{}, 8, &relay_});
   return runner_->begin();
+}
+
+/// What a command reports is read from the run before it ends.
+Result<Report> Master::Impl::closing(Result<Report> report) {
+  if (runner_ != nullptr) runner_->close();
+  runner_.reset();
+  return report;
 }
 
 // ---- what is observed -------------------------------------------------------------------------------------------
@@ -354,7 +363,6 @@ Result<Report> Master::Impl::sync(bool repair) {
   env_.reporter.stage("Bring returned participants to the latest version");
   if (auto begun = begin_run(); !begun) return report(Ending::failed, begun.error());
   K4T_TRY(runner_->catch_up({repair, {}}));
-  runner_->close();
   return report(ending_of_members());
 }
 
@@ -541,16 +549,13 @@ Result<void> Master::Impl::undo(const Course& course) {
 Result<Report> Master::Impl::end_course(Course& course, const Result<void>& outcome) {
   const auto end = [&](const std::string& word) { return env_.store.end_operation(course.id, word, env_.now_s()); };
   if (outcome) {
-    runner_->close();
     K4T_TRY(end("done"));
     return report(ending_of_members());
   }
   if (course.decided || course.proposed) {
-    if (runner_ != nullptr) runner_->close();
     return report(Ending::unfinished, outcome.error());
   }
   const auto undone = undo(course);
-  if (runner_ != nullptr) runner_->close();
   if (!undone) {
     env_.reporter.warning(undone.error().message);
     return report(Ending::unfinished, outcome.error());
@@ -633,12 +638,12 @@ void Master::Impl::release_endpoints() {
 Master::Master(Environment environment) : impl_(std::make_unique<Impl>(std::move(environment))) {}
 Master::~Master() = default;
 Result<bool> Master::needs_recovery() { return impl_->needs_recovery(); }
-Result<Report> Master::recover() { return impl_->recover(); }
+Result<Report> Master::recover() { return impl_->closing(impl_->recover()); }
 Result<Preview> Master::preview(const Change& change) { return impl_->preview(change); }
 Result<Report> Master::apply(const Change& change, const ApplyOptions& options) {
-  return impl_->apply(change, options);
+  return impl_->closing(impl_->apply(change, options));
 }
-Result<Report> Master::sync(bool repair) { return impl_->sync(repair); }
+Result<Report> Master::sync(bool repair) { return impl_->closing(impl_->sync(repair)); }
 Result<Status> Master::status() { return impl_->status(); }
 
 }  // namespace k4t::operation

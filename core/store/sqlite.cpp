@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "platform/steps.hpp"
+
 namespace k4t::store {
 namespace {
 
@@ -105,10 +107,15 @@ Result<bool> Database::step(sqlite3_stmt* statement) {
 }
 
 Result<void> Database::step_all(sqlite3_stmt* statement) {
-  while (true) {
-    K4T_ASSIGN(const bool more, step(statement));
-    if (!more) return {};
+  // Inside a transaction nothing is durable before its COMMIT, which its owner marks.
+  const bool durable = !in_transaction();
+  const std::string what = "store " + std::string(sqlite3_sql(statement)).substr(0, 24);
+  if (durable) platform::step("before " + what);
+  for (bool more = true; more;) {
+    K4T_ASSIGN(more, step(statement));
   }
+  if (durable) platform::step("after " + what);
+  return {};
 }
 
 std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "platform/steps.hpp"
 #include "store/schema.hpp"
 #include "store/store_impl.hpp"
 
@@ -77,7 +78,11 @@ Result<void> Store::atomically(const std::function<Result<void>()>& changes) {
   if (impl_->database->in_transaction()) return changes();
   K4T_TRY(impl_->database->execute("BEGIN IMMEDIATE"));
   auto done = changes();
-  if (done) done = impl_->database->execute("COMMIT");
+  if (done) {
+    platform::step("before store COMMIT");
+    done = impl_->database->execute("COMMIT");
+    platform::step("after store COMMIT");
+  }
   // After some errors SQLite has rolled back by itself; then this one fails, and nothing is left to undo.
   if (!done) static_cast<void>(impl_->database->execute("ROLLBACK"));
   return done;
