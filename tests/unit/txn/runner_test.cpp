@@ -20,7 +20,10 @@ class FakeParticipant : public ParticipantPort {
   Result<Observation> observe(const Entry* /*expected*/, const CallOptions& options) override {
     const std::scoped_lock lock(mutex);
     if (down) return Error{Status::unavailable, "no answer", {}};
-    while (hangs && !options.sink->cancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    while (hangs) {
+      if (options.sink->cancelled()) return Error{Status::deadline, "gave up", {}};
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     return Observation{held, held, content, false, {}, {}};
   }
   Result<void> prepare(const Preparation& what, const CallOptions& /*options*/) override {
