@@ -35,7 +35,6 @@ inline constexpr std::string_view place_used_twice = "K4T-CFG-035";
 inline constexpr std::string_view no_gateway = "K4T-CFG-036";
 inline constexpr std::string_view option_refused = "K4T-CFG-040";
 inline constexpr std::string_view options_schema_unusable = "K4T-CFG-041";
-inline constexpr std::string_view no_driver = "K4T-CFG-042";
 
 inline constexpr std::array all = {missing_file,     unreadable_file,   not_a_file,
                                    file_too_large,   writable_by_all,   not_utf8,
@@ -45,7 +44,6 @@ inline constexpr std::array all = {missing_file,     unreadable_file,   not_a_fi
                                    text_too_long,    keys_exclude,      wrong_count,
                                    name_used_twice,  dangling_name,     listeners_overlap,
                                    unmatched_labels, ports_overlap,     place_used_twice,
-                                   no_gateway,       option_refused,    options_schema_unusable,
-                                   no_driver};
+                                   no_gateway,       option_refused,    options_schema_unusable};
 
 }  // namespace k4t::config::id

@@ -90,7 +90,7 @@ Result<std::shared_ptr<const Library>> Catalog::find(const std::string& kind, co
   return Error{Status::not_found,
                std::string(id::no_such_driver) + ": there is no " + kind + " driver '" + driver + "'; there " +
                    (known.empty() ? "are none" : "are: " + known) +
-                   ". Correct `driver`, or put its plugin into one of plugin_folders.",
+                   ". Correct `driver`, or put its plugin into one of the [plugins] folders.",
                broken};
 }
 

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 Error unreadable(const fs::path& file, int error) {
   if (error == ENOENT || error == ENOTDIR) {
     return file_error(Status::not_found, id::missing, file, "does not exist",
-                      "Check the path and plugin_folders in k4t.toml");
+                      "Check the path and [plugins] folders in k4t.toml");
   }
   return file_error(Status::unavailable, id::unreadable, file, "cannot be read",
                     "Give the user that runs k4t the right to read it and to enter its folders", std::strerror(error));
@@ -98,7 +98,7 @@ Result<std::vector<fs::path>> list_folder(const fs::path& folder) {
   const bool absent = error == std::errc::no_such_file_or_directory || error == std::errc::not_a_directory;
   return Error{absent ? Status::not_found : Status::unavailable,
                std::string(absent ? id::missing : id::unreadable) + ": the folder of plugins '" + folder.string() +
-                   (absent ? "' does not exist" : "' cannot be read") + ". Correct plugin_folders in k4t.toml.",
+                   (absent ? "' does not exist" : "' cannot be read") + ". Correct [plugins] folders in k4t.toml.",
                error.message()};
 }
 

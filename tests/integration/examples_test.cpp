@@ -44,7 +44,7 @@ TEST(Examples, AMissingDriverIsNamedWithThoseThatThereAre) {
   EXPECT_EQ(checked.exit_code, 2);
   EXPECT_THAT(checked.out, HasSubstr("ngimx"));
   EXPECT_THAT(checked.out, HasSubstr("haproxy"));
-  EXPECT_THAT(checked.out, HasSubstr("K4T-CFG-042"));
+  EXPECT_THAT(checked.out, HasSubstr("[K4T-PLG-020]"));
 }
 
 }  // namespace

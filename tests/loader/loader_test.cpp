@@ -56,7 +56,7 @@ class LoaderTest : public ::testing::Test {
 TEST_F(LoaderTest, MissingFile) {
   EXPECT_EQ(
       failure(folder_ / "none.so"),
-      "not_found K4T-PLG-001: plugin '$/none.so' does not exist. Check the path and plugin_folders in k4t.toml. | ");
+      "not_found K4T-PLG-001: plugin '$/none.so' does not exist. Check the path and [plugins] folders in k4t.toml. | ");
 }
 
 TEST_F(LoaderTest, UnreadableFile) {
@@ -271,7 +271,7 @@ TEST_F(LoaderTest, UnknownDriverNamesThoseThatThereAre) {
   EXPECT_EQ(found.status(), Status::not_found);
   EXPECT_EQ(found.error().message,
             "K4T-PLG-020: there is no gateway driver 'envoy'; there are: odd. Correct `driver`, or put its plugin into "
-            "one of plugin_folders.");
+            "one of the [plugins] folders.");
   EXPECT_NE(found.error().detail.find("K4T-PLG-007"), std::string::npos);
 }
 
