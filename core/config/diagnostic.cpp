@@ -4,6 +4,10 @@
 #include <tuple>
 
 namespace k4t::config {
+
+K4T_JSON_DEFINE(Position, line, column)
+K4T_JSON_DEFINE(Diagnostic, severity, file, line, column, cause, remedy, id)
+K4T_JSON_ENUM_DEFINE(Severity)
 namespace {
 
 constexpr std::size_t quote_limit = 60;

@@ -13,7 +13,7 @@
 namespace k4t::config {
 
 enum class Severity { error, warning };
-K4T_JSON_ENUM(Severity, {Severity::error, "error"}, {Severity::warning, "warning"})
+K4T_JSON_ENUM_DECLARE(Severity, {Severity::error, "error"}, {Severity::warning, "warning"})
 
 /// A place in a text: both count from 1, columns in characters (code points). 0: the file as a whole.
 struct Position {
@@ -21,7 +21,7 @@ struct Position {
   int column = 0;
   auto operator<=>(const Position&) const = default;
 };
-K4T_JSON(Position, line, column)
+K4T_JSON_DECLARE(Position)
 
 struct Diagnostic {
   Severity severity = Severity::error;
@@ -33,7 +33,7 @@ struct Diagnostic {
   std::string id;      ///< stable, e.g. "K4T-CFG-020"
   friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
 };
-K4T_JSON(Diagnostic, severity, file, line, column, cause, remedy, id)
+K4T_JSON_DECLARE(Diagnostic)
 
 /// The texts that were read, by file name: lets the renderer show the line in question.
 using Sources = std::map<std::string, std::string>;

@@ -17,7 +17,7 @@ enum class Availability {
   one,  ///< one yes in each group suffices; the others lag until they return
   all,  ///< every member's yes is needed
 };
-K4T_JSON_ENUM(Availability, {Availability::one, "one"}, {Availability::all, "all"})
+K4T_JSON_ENUM_DECLARE(Availability, {Availability::one, "one"}, {Availability::all, "all"})
 
 /// One configured thing behind a driver. `options` has passed the driver's own schema.
 struct Driven {
@@ -43,7 +43,7 @@ struct Witness {
   std::string path;  ///< absolute folder
   friend bool operator==(const Witness&, const Witness&) = default;
 };
-K4T_JSON(Witness, id, host, path)
+K4T_JSON_DECLARE(Witness)
 
 struct Cluster {
   std::string name;

@@ -19,7 +19,7 @@ struct ServicePort {
   std::uint16_t port = 0;  ///< container port; 0 with host networking: k4t chooses
   friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
-K4T_JSON(ServicePort, name, port)
+K4T_JSON_DECLARE(ServicePort)
 
 /// When an instance counts as healthy, asked by the master before traffic is sent there and by gateways afterwards.
 struct ServiceHealth {
@@ -28,7 +28,7 @@ struct ServiceHealth {
   std::uint32_t deadline_s = 60;  ///< a new instance that is not healthy by then fails the operation
   friend bool operator==(const ServiceHealth&, const ServiceHealth&) = default;
 };
-K4T_JSON(ServiceHealth, port, check, deadline_s)
+K4T_JSON_DECLARE(ServiceHealth)
 
 /// How a port is reached through the gateways.
 struct Expose {
@@ -44,8 +44,7 @@ struct Expose {
   std::uint32_t idle_timeout_ms = 60000;
   friend bool operator==(const Expose&, const Expose&) = default;
 };
-K4T_JSON(Expose, port, protocol, listen, host, path, balance, rate_limit, connection_limit, connect_timeout_ms,
-         idle_timeout_ms)
+K4T_JSON_DECLARE(Expose)
 
 struct Service {
   std::string name;  ///< a DNS label; unique in the cluster
@@ -76,7 +75,6 @@ struct Service {
 
   friend bool operator==(const Service&, const Service&) = default;
 };
-K4T_JSON(Service, name, replicas, image, entrypoint, command, env, ports, network, cpu_millis, memory_bytes, pids, user,
-         read_only, restart, stop_timeout_s, dns_servers, node_labels, health, expose, txt, drain_timeout_s)
+K4T_JSON_DECLARE(Service)
 
 }  // namespace k4t::model

@@ -4,6 +4,12 @@
 
 namespace k4t::model {
 
+K4T_JSON_DEFINE(Epoch, counter, run)
+K4T_JSON_DEFINE(State, gateways, dns, gateway_members, dns_members, witnesses, former_witnesses)
+K4T_JSON_DEFINE(Record, version, base, txn, state_text)
+K4T_JSON_DEFINE(Vote, epoch, version, txn)
+K4T_JSON_DEFINE(WitnessRegister, cluster, id, promised, holder, open, vote)
+
 std::string txn_of(std::string_view base, std::uint64_t version, std::string_view state_text) {
   // The lengths are fixed or the last part's, so that no two inputs share one text.
   std::string text = base.empty() ? std::string(32, '0') : std::string(base);

@@ -20,7 +20,7 @@ struct Epoch {
   std::string run;
   auto operator<=>(const Epoch&) const = default;
 };
-K4T_JSON(Epoch, counter, run)
+K4T_JSON_DECLARE(Epoch)
 
 /// The desired state of all groups, their members, and the witnesses that decide its successor.
 struct State {
@@ -33,7 +33,7 @@ struct State {
   std::optional<std::vector<Witness>> former_witnesses;
   friend bool operator==(const State&, const State&) = default;
 };
-K4T_JSON(State, gateways, dns, gateway_members, dns_members, witnesses, former_witnesses)
+K4T_JSON_DECLARE(State)
 
 /// One link of the redo log's chain. `state_text` is the canonical JSON of a State, made once by the run that proposed
 /// it and passed on verbatim ever after, so that the txn can be checked by anyone at any time.
@@ -44,7 +44,7 @@ struct Record {
   std::string state_text;
   friend bool operator==(const Record&, const Record&) = default;
 };
-K4T_JSON(Record, version, base, txn, state_text)
+K4T_JSON_DECLARE(Record)
 
 /// A witness's vote. Votes are compared by epoch, then version.
 struct Vote {
@@ -53,7 +53,7 @@ struct Vote {
   std::string txn;
   auto operator<=>(const Vote&) const = default;
 };
-K4T_JSON(Vote, epoch, version, txn)
+K4T_JSON_DECLARE(Vote)
 
 /// Everything that a witness remembers. A witness that has none of this is BLANK and counts for nothing.
 struct WitnessRegister {
@@ -65,7 +65,7 @@ struct WitnessRegister {
   std::optional<Vote> vote;
   friend bool operator==(const WitnessRegister&, const WitnessRegister&) = default;
 };
-K4T_JSON(WitnessRegister, cluster, id, promised, holder, open, vote)
+K4T_JSON_DECLARE(WitnessRegister)
 
 /// The name of a version: the first 128 bits, in hex, of SHA-256 over base, version and state text.
 std::string txn_of(std::string_view base, std::uint64_t version, std::string_view state_text);

@@ -7,6 +7,9 @@
 #include "k4t/digest.hpp"
 
 namespace k4t::plan {
+
+K4T_JSON_DEFINE(Placed, node, name, service, revision, instance, operation, address, ports, phase, health, cpu_millis,
+                memory_bytes, started_at_s, restarts, detail)
 namespace {
 
 std::string join_ports(const model::Service& service, const std::vector<std::uint16_t>& ports) {

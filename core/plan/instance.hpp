@@ -38,8 +38,7 @@ struct Placed {
   [[nodiscard]] std::optional<gateway::Endpoint> endpoint(const std::string& port) const;
   [[nodiscard]] std::vector<gateway::Endpoint> endpoints() const;
 };
-K4T_JSON(Placed, node, name, service, revision, instance, operation, address, ports, phase, health, cpu_millis,
-         memory_bytes, started_at_s, restarts, detail)
+K4T_JSON_DECLARE(Placed)
 
 /// Reads an instance's labels. INVALID_ARGUMENT: it says that it belongs to the cluster, but not what it is.
 Result<Placed> read_labels(const std::string& node, const std::string& address, const runtime::Instance& instance);

@@ -9,6 +9,8 @@
 #include "schedule/schedule.hpp"
 
 namespace k4t::plan {
+
+K4T_JSON_ENUM_DEFINE(Cause)
 namespace {
 
 const model::Node* find_node(const model::Cluster& cluster, const std::string& name) {

@@ -37,9 +37,9 @@ struct Creation {
 };
 
 enum class Cause { scaled_down, replaced, not_running, wrong_node, service_deleted };
-K4T_JSON_ENUM(Cause, {Cause::scaled_down, "scaled down"}, {Cause::replaced, "replaced by a new revision"},
-              {Cause::not_running, "no longer running"}, {Cause::wrong_node, "its node lacks a label"},
-              {Cause::service_deleted, "service deleted"})
+K4T_JSON_ENUM_DECLARE(Cause, {Cause::scaled_down, "scaled down"}, {Cause::replaced, "replaced by a new revision"},
+                      {Cause::not_running, "no longer running"}, {Cause::wrong_node, "its node lacks a label"},
+                      {Cause::service_deleted, "service deleted"})
 
 struct Removal {
   Placed placed;

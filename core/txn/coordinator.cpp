@@ -7,6 +7,9 @@
 #include "txn/coordinator_impl.hpp"
 
 namespace k4t::txn {
+
+K4T_JSON_ENUM_DEFINE(Phase)
+K4T_JSON_ENUM_DEFINE(Verdict)
 namespace {
 
 bool same_ids(const std::vector<model::Witness>& a, const std::vector<model::Witness>& b) {

@@ -110,11 +110,12 @@ enum class Phase {
   unknown,  ///< the end: votes were asked for and no majority answered; the next run settles it
   failed,   ///< the end: this run cannot go on, nothing it proposed was voted for
 };
-K4T_JSON_ENUM(Phase, {Phase::created, "created"}, {Phase::claiming, "claiming"}, {Phase::fetching, "fetching"},
-              {Phase::finishing, "finishing"}, {Phase::observing, "observing"}, {Phase::ready, "ready"},
-              {Phase::joining, "joining"}, {Phase::preparing, "preparing"}, {Phase::aborting, "aborting"},
-              {Phase::voting, "voting"}, {Phase::committing, "committing"}, {Phase::closing, "closing"},
-              {Phase::closed, "closed"}, {Phase::lost, "lost"}, {Phase::unknown, "unknown"}, {Phase::failed, "failed"})
+K4T_JSON_ENUM_DECLARE(Phase, {Phase::created, "created"}, {Phase::claiming, "claiming"}, {Phase::fetching, "fetching"},
+                      {Phase::finishing, "finishing"}, {Phase::observing, "observing"}, {Phase::ready, "ready"},
+                      {Phase::joining, "joining"}, {Phase::preparing, "preparing"}, {Phase::aborting, "aborting"},
+                      {Phase::voting, "voting"}, {Phase::committing, "committing"}, {Phase::closing, "closing"},
+                      {Phase::closed, "closed"}, {Phase::lost, "lost"}, {Phase::unknown, "unknown"},
+                      {Phase::failed, "failed"})
 
 /// What became of a proposal.
 enum class Verdict {
@@ -124,8 +125,8 @@ enum class Verdict {
   lost,     ///< the winner finishes or replaces it
   unknown,  ///< the next run finishes or replaces it
 };
-K4T_JSON_ENUM(Verdict, {Verdict::none, "none"}, {Verdict::dropped, "dropped"}, {Verdict::decided, "decided"},
-              {Verdict::lost, "lost"}, {Verdict::unknown, "unknown"})
+K4T_JSON_ENUM_DECLARE(Verdict, {Verdict::none, "none"}, {Verdict::dropped, "dropped"}, {Verdict::decided, "decided"},
+                      {Verdict::lost, "lost"}, {Verdict::unknown, "unknown"})
 
 struct Outcome {
   Verdict verdict = Verdict::none;

@@ -2,6 +2,9 @@
 
 namespace k4t::txn {
 
+K4T_JSON_DEFINE(Participant, group, name)
+K4T_JSON_ENUM_DEFINE(Group)
+
 std::string to_string(const Participant& participant) {
   return std::string(to_string(participant.group)) + " " + participant.name;
 }

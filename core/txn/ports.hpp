@@ -16,7 +16,7 @@ namespace k4t::txn {
 
 /// Members of one group are kept identical, and each group must be able to serve a change before it is decided.
 enum class Group { gateway, dns };
-K4T_JSON_ENUM(Group, {Group::gateway, "gateway"}, {Group::dns, "dns"})
+K4T_JSON_ENUM_DECLARE(Group, {Group::gateway, "gateway"}, {Group::dns, "dns"})
 
 /// One participant by its configured name. Names are unique in their group only.
 struct Participant {
@@ -24,7 +24,7 @@ struct Participant {
   std::string name;
   auto operator<=>(const Participant&) const = default;
 };
-K4T_JSON(Participant, group, name)
+K4T_JSON_DECLARE(Participant)
 
 /// For messages: "gateway gw1".
 std::string to_string(const Participant& participant);

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 namespace k4t::txn {
+
+K4T_JSON_ENUM_DEFINE(Standing)
 namespace {
 
 bool off_the_chain(const model::Record& latest, const Register& held) {

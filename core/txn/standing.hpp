@@ -21,9 +21,9 @@ enum class Standing {
   diverged,  ///< off the chain: another cluster's, or of a history that was discarded; only an explicit overwrite helps
   ahead,     ///< newer than the witnesses know: another run took over, or the witnesses lost their memory
 };
-K4T_JSON_ENUM(Standing, {Standing::unknown, "unknown"}, {Standing::blank, "blank"}, {Standing::behind, "behind"},
-              {Standing::current, "current"}, {Standing::drifted, "drifted"}, {Standing::half, "half"},
-              {Standing::diverged, "diverged"}, {Standing::ahead, "ahead"})
+K4T_JSON_ENUM_DECLARE(Standing, {Standing::unknown, "unknown"}, {Standing::blank, "blank"},
+                      {Standing::behind, "behind"}, {Standing::current, "current"}, {Standing::drifted, "drifted"},
+                      {Standing::half, "half"}, {Standing::diverged, "diverged"}, {Standing::ahead, "ahead"})
 
 /// One participant as last seen.
 struct Member {

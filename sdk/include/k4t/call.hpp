@@ -21,7 +21,7 @@ struct Progress {
   std::uint64_t total = 0;
   std::string unit;
 };
-K4T_JSON(Progress, step, text, done, total, unit)
+K4T_SDK_JSON(Progress, step, text, done, total, unit)
 
 enum class Channel : std::int32_t { out = 1, err = 2 };
 
@@ -51,11 +51,7 @@ class Call {
     if (raw_.log != nullptr) raw_.log(raw_.host, static_cast<std::int32_t>(level), text.data(), text.size());
   }
 
-  void progress(const Progress& progress) const {
-    if (raw_.progress == nullptr) return;
-    const std::string text = Json(progress).dump(-1, ' ', false, Json::error_handler_t::replace);
-    raw_.progress(raw_.host, text.data(), text.size());
-  }
+  void progress(const Progress& progress) const;
 
   /// Passes on a piece of a stream (logs, exec). False: the caller wants no more, end the call with success.
   [[nodiscard]] bool stream(Channel channel, std::string_view bytes) const {
@@ -97,51 +93,19 @@ class Callee {
 /// plugin holds its address while the call lasts.
 class HostCall {
  public:
-  explicit HostCall(const CallOptions& options) : sink_(options.sink != nullptr ? *options.sink : silent_) {
-    raw_.size = sizeof raw_;
-    raw_.timeout_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(options.timeout.count(), 0, UINT32_MAX));
-    raw_.host = this;
-    raw_.cancelled = [](void* host) -> std::int32_t { return self(host).sink_.cancelled() ? 1 : 0; };
-    raw_.reply = [](void* host, const char* json, std::size_t bytes) { self(host).reply_.assign(json, bytes); };
-    raw_.log = [](void* host, std::int32_t level, const char* text, std::size_t bytes) {
-      self(host).sink_.log(static_cast<LogLevel>(std::clamp(level, 0, 4)), {text, bytes});
-    };
-    raw_.progress = [](void* host, const char* json, std::size_t bytes) { self(host).on_progress({json, bytes}); };
-    raw_.stream = [](void* host, std::int32_t channel, const char* data, std::size_t bytes) -> k4t_status {
-      const auto to = channel == static_cast<std::int32_t>(Channel::err) ? Channel::err : Channel::out;
-      return self(host).sink_.stream(to, {data, bytes}) ? K4T_OK : K4T_DEADLINE;
-    };
-  }
+  explicit HostCall(const CallOptions& options);
   HostCall(const HostCall&) = delete;
   HostCall& operator=(const HostCall&) = delete;
 
   [[nodiscard]] const k4t_call* raw() const { return &raw_; }
 
   /// The reply as JSON, or the error that the status and the reply make. Trusts nothing that the driver said.
-  [[nodiscard]] Result<Json> finish(k4t_status status) const {
-    const bool known = status >= K4T_OK && status <= K4T_FATAL;
-    Json reply = Json::parse(reply_.empty() ? "{}" : reply_, nullptr, /*allow_exceptions=*/false);
-    if (!known) return Error{Status::fatal, "the driver returned the undefined status " + std::to_string(status), {}};
-    if (status == K4T_OK) {
-      if (reply.is_discarded()) return Error{Status::fatal, "the driver's reply is not JSON", reply_.substr(0, 200)};
-      return reply;
-    }
-    Error error{static_cast<Status>(status), "the driver gave no reason", {}};
-    if (reply.is_object()) {
-      if (const auto it = reply.find("message"); it != reply.end() && it->is_string()) error.message = *it;
-      if (const auto it = reply.find("detail"); it != reply.end() && it->is_string()) error.detail = *it;
-    }
-    return error;
-  }
+  [[nodiscard]] Result<Json> finish(k4t_status status) const;
 
  private:
   static HostCall& self(void* host) { return *static_cast<HostCall*>(host); }
 
-  void on_progress(std::string_view text) {
-    const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (json.is_discarded()) return;
-    if (const auto progress = decode<Progress>(json)) sink_.progress(*progress);
-  }
+  void on_progress(std::string_view text);
 
   CallSink silent_;
   CallSink& sink_;
@@ -149,16 +113,73 @@ class HostCall {
   std::string reply_;
 };
 
+#if K4T_SDK_BODIES
+K4T_SDK_INLINE void Call::progress(const Progress& progress) const {
+  if (raw_.progress == nullptr) return;
+  const std::string text = Json(progress).dump(-1, ' ', false, Json::error_handler_t::replace);
+  raw_.progress(raw_.host, text.data(), text.size());
+}
+
+K4T_SDK_INLINE HostCall::HostCall(const CallOptions& options)
+    : sink_(options.sink != nullptr ? *options.sink : silent_) {
+  raw_.size = sizeof raw_;
+  raw_.timeout_ms = static_cast<std::uint32_t>(std::clamp<std::int64_t>(options.timeout.count(), 0, UINT32_MAX));
+  raw_.host = this;
+  raw_.cancelled = [](void* host) -> std::int32_t { return self(host).sink_.cancelled() ? 1 : 0; };
+  raw_.reply = [](void* host, const char* json, std::size_t bytes) { self(host).reply_.assign(json, bytes); };
+  raw_.log = [](void* host, std::int32_t level, const char* text, std::size_t bytes) {
+    self(host).sink_.log(static_cast<LogLevel>(std::clamp(level, 0, 4)), {text, bytes});
+  };
+  raw_.progress = [](void* host, const char* json, std::size_t bytes) { self(host).on_progress({json, bytes}); };
+  raw_.stream = [](void* host, std::int32_t channel, const char* data, std::size_t bytes) -> k4t_status {
+    const auto to = channel == static_cast<std::int32_t>(Channel::err) ? Channel::err : Channel::out;
+    return self(host).sink_.stream(to, {data, bytes}) ? K4T_OK : K4T_DEADLINE;
+  };
+}
+
+K4T_SDK_INLINE Result<Json> HostCall::finish(k4t_status status) const {
+  const bool known = status >= K4T_OK && status <= K4T_FATAL;
+  Json reply = Json::parse(reply_.empty() ? "{}" : reply_, nullptr, /*allow_exceptions=*/false);
+  if (!known) return Error{Status::fatal, "the driver returned the undefined status " + std::to_string(status), {}};
+  if (status == K4T_OK) {
+    if (reply.is_discarded()) return Error{Status::fatal, "the driver's reply is not JSON", reply_.substr(0, 200)};
+    return reply;
+  }
+  Error error{static_cast<Status>(status), "the driver gave no reason", {}};
+  if (reply.is_object()) {
+    if (const auto it = reply.find("message"); it != reply.end() && it->is_string()) error.message = *it;
+    if (const auto it = reply.find("detail"); it != reply.end() && it->is_string()) error.detail = *it;
+  }
+  return error;
+}
+
+K4T_SDK_INLINE void HostCall::on_progress(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return;
+  if (const auto progress = decode<Progress>(json)) sink_.progress(*progress);
+}
+#endif
+
+namespace detail {
+
+/// FATAL: a reply of a type that the contract does not know.
+Error unfit_reply(std::string_view method, const Error& cause);
+#if K4T_SDK_BODIES
+K4T_SDK_INLINE Error unfit_reply(std::string_view method, const Error& cause) {
+  return Error{Status::fatal, "the driver's reply to '" + std::string(method) + "' does not fit its schema",
+               cause.message};
+}
+#endif
+
+}  // namespace detail
+
 /// A method of the contract: its name on the wire and the types that travel. `invoke<M>` is its calling side.
 template <class M>
 Result<typename M::Reply> invoke(Callee& callee, const typename M::Request& request, const CallOptions& options = {}) {
   auto reply = callee.call(M::name, Json(request), options);
   if (!reply) return reply.error();
   auto decoded = decode<typename M::Reply>(*reply);
-  if (!decoded) {
-    return Error{Status::fatal, "the driver's reply to '" + std::string(M::name) + "' does not fit its schema",
-                 decoded.error().message};
-  }
+  if (!decoded) return detail::unfit_reply(M::name, decoded.error());
   return decoded;
 }
 

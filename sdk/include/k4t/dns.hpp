@@ -19,7 +19,7 @@ inline constexpr const char* witness = "witness";  ///< has the witness methods
 }  // namespace capability
 
 enum class Type { a, aaaa, srv, txt };
-K4T_JSON_ENUM(Type, {Type::a, "A"}, {Type::aaaa, "AAAA"}, {Type::srv, "SRV"}, {Type::txt, "TXT"})
+K4T_SDK_JSON_ENUM(Type, {Type::a, "A"}, {Type::aaaa, "AAAA"}, {Type::srv, "SRV"}, {Type::txt, "TXT"})
 
 /// All records of one name and type (RFC 2181 §5). `values` in presentation form without quoting: A and AAAA an
 /// address in canonical text, SRV "priority weight port target", TXT one string of at most 255 bytes.
@@ -30,7 +30,7 @@ struct RecordSet {
   std::vector<std::string> values;  ///< sorted, distinct, at least one, at most 100
   auto operator<=>(const RecordSet&) const = default;
 };
-K4T_JSON(RecordSet, name, type, ttl_s, values)
+K4T_SDK_JSON(RecordSet, name, type, ttl_s, values)
 
 /// Everything that the DNS servers of a cluster serve below `suffix`.
 struct State {
@@ -38,7 +38,15 @@ struct State {
   std::vector<RecordSet> records;  ///< sorted by name, then type; distinct
   auto operator<=>(const State&) const = default;
 };
-K4T_JSON(State, suffix, records)
+K4T_SDK_JSON(State, suffix, records)
+
+}  // namespace k4t::dns
+
+namespace k4t {
+K4T_JSON_PARTICIPANT(dns::State)
+}  // namespace k4t
+
+namespace k4t::dns {
 
 using ObserveRequest = k4t::ObserveRequest<State>;
 using PrepareRequest = k4t::PrepareRequest<State>;
@@ -48,18 +56,18 @@ struct WitnessReadRequest {
   std::string suffix;
   std::string id;
 };
-K4T_JSON(WitnessReadRequest, suffix, id)
+K4T_SDK_JSON(WitnessReadRequest, suffix, id)
 struct WitnessValue {
   std::optional<std::string> text;  ///< absent: no such record, and that is known
 };
-K4T_JSON(WitnessValue, text)
+K4T_SDK_JSON(WitnessValue, text)
 struct WitnessSwapRequest {
   std::string suffix;
   std::string id;
   std::optional<std::string> expected;  ///< absent: there must be no record
   std::optional<std::string> text;      ///< absent: delete it
 };
-K4T_JSON(WitnessSwapRequest, suffix, id, expected, text)
+K4T_SDK_JSON(WitnessSwapRequest, suffix, id, expected, text)
 
 namespace method {
 struct Observe {
@@ -117,20 +125,19 @@ struct Kind {
   static constexpr const char* api = "dns.v1";
   using Driver = dns::Driver;
 
-  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
-    return Dispatch(method, request)
-        .on<method::Observe>([&](const auto& in) { return driver.observe(in, call); })
-        .on<method::Prepare>([&](const auto& in) { return driver.prepare(in, call); })
-        .on<method::Commit>([&](const auto& in) { return driver.commit(in, call); })
-        .on<method::Abort>([&](const auto& in) { return driver.abort(in, call); })
-        .on<method::WitnessRead>([&](const auto& in) { return driver.witness_read(in, call); })
-        .on<method::WitnessSwap>([&](const auto& in) { return driver.witness_swap(in, call); })
-        .outcome();
-  }
+  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call);
 };
+#if K4T_SDK_BODIES
+K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
+  return Dispatch(method, request)
+      .on<method::Observe>([&](const auto& in) { return driver.observe(in, call); })
+      .on<method::Prepare>([&](const auto& in) { return driver.prepare(in, call); })
+      .on<method::Commit>([&](const auto& in) { return driver.commit(in, call); })
+      .on<method::Abort>([&](const auto& in) { return driver.abort(in, call); })
+      .on<method::WitnessRead>([&](const auto& in) { return driver.witness_read(in, call); })
+      .on<method::WitnessSwap>([&](const auto& in) { return driver.witness_swap(in, call); })
+      .outcome();
+}
+#endif
 
 }  // namespace k4t::dns
-
-namespace k4t {
-K4T_JSON_PARTICIPANT(dns::State)
-}  // namespace k4t

@@ -34,16 +34,16 @@ struct Endpoint {
   std::uint16_t port = 0;
   auto operator<=>(const Endpoint&) const = default;
 };
-K4T_JSON(Endpoint, address, port)
+K4T_SDK_JSON(Endpoint, address, port)
 
 /// round_robin: in turn. least_connections: the fewest established connections. source_hash: by client address,
 /// consistently (a change of the set moves few clients).
 enum class Balance { round_robin, least_connections, source_hash };
-K4T_JSON_ENUM(Balance, {Balance::round_robin, "round_robin"}, {Balance::least_connections, "least_connections"},
-              {Balance::source_hash, "source_hash"})
+K4T_SDK_JSON_ENUM(Balance, {Balance::round_robin, "round_robin"}, {Balance::least_connections, "least_connections"},
+                  {Balance::source_hash, "source_hash"})
 
 enum class Protocol { http, tcp };
-K4T_JSON_ENUM(Protocol, {Protocol::http, "http"}, {Protocol::tcp, "tcp"})
+K4T_SDK_JSON_ENUM(Protocol, {Protocol::http, "http"}, {Protocol::tcp, "tcp"})
 
 /// How an endpoint is judged. With health.active the gateway asks it every `interval_ms` (http: GET `path` must answer
 /// 200 to 399; tcp: the connection must open), `fall` failures in a row take it out, `rise` successes bring it back.
@@ -57,7 +57,7 @@ struct Health {
   std::uint32_t fall = 3;
   auto operator<=>(const Health&) const = default;
 };
-K4T_JSON(Health, protocol, path, interval_ms, timeout_ms, rise, fall)
+K4T_SDK_JSON(Health, protocol, path, interval_ms, timeout_ms, rise, fall)
 
 /// The endpoints of one service's port. A connection that an endpoint refuses is tried on another one. No endpoints:
 /// HTTP answers 503, TCP closes the connection.
@@ -71,7 +71,7 @@ struct Backend {
   std::uint32_t idle_timeout_ms = 60000;  ///< without a byte in either direction, also for WebSockets and TCP
   auto operator<=>(const Backend&) const = default;
 };
-K4T_JSON(Backend, name, protocol, balance, endpoints, health, connect_timeout_ms, idle_timeout_ms)
+K4T_SDK_JSON(Backend, name, protocol, balance, endpoints, health, connect_timeout_ms, idle_timeout_ms)
 
 /// Per client address, on each gateway by itself: `burst` requests may come at once beyond the rate, the excess is
 /// answered 429 (TCP: the connection is closed) and does not count against the client.
@@ -80,7 +80,7 @@ struct RateLimit {
   std::uint32_t burst = 0;
   auto operator<=>(const RateLimit&) const = default;
 };
-K4T_JSON(RateLimit, per_second, burst)
+K4T_SDK_JSON(RateLimit, per_second, burst)
 
 /// Per client address, on each gateway by itself: at most this many at the same time (HTTP: requests in progress,
 /// excess answered 503; TCP: connections, excess closed).
@@ -88,7 +88,7 @@ struct ConnectionLimit {
   std::uint32_t at_once = 0;  ///< ≥ 1
   auto operator<=>(const ConnectionLimit&) const = default;
 };
-K4T_JSON(ConnectionLimit, at_once)
+K4T_SDK_JSON(ConnectionLimit, at_once)
 
 /// Which requests of an HTTP listener go to which backend. Host: exact, without port, lower case; empty: any host that
 /// no other route of the listener names. Path: a prefix of whole segments ("/api" takes /api and /api/x, not /apix);
@@ -101,7 +101,7 @@ struct Route {
   std::optional<ConnectionLimit> connection_limit;
   auto operator<=>(const Route&) const = default;
 };
-K4T_JSON(Route, host, path, backend, rate_limit, connection_limit)
+K4T_SDK_JSON(Route, host, path, backend, rate_limit, connection_limit)
 
 /// One port on which the gateway accepts connections, at the address that its driver's options give. Requests get
 /// X-Forwarded-For (client address appended), X-Forwarded-Proto and keep their Host header.
@@ -114,7 +114,7 @@ struct Listener {
   std::optional<ConnectionLimit> connection_limit;  ///< tcp
   auto operator<=>(const Listener&) const = default;
 };
-K4T_JSON(Listener, port, protocol, routes, backend, rate_limit, connection_limit)
+K4T_SDK_JSON(Listener, port, protocol, routes, backend, rate_limit, connection_limit)
 
 /// Everything that the gateways of a cluster serve. Core guarantees: names and ports unique, every backend that is
 /// named exists with the listener's protocol, all text validated (see Route, Backend), lists sorted.
@@ -123,23 +123,31 @@ struct State {
   std::vector<Backend> backends;    ///< sorted by name
   auto operator<=>(const State&) const = default;
 };
-K4T_JSON(State, listeners, backends)
+K4T_SDK_JSON(State, listeners, backends)
 
 /// Connections that this gateway, its retiring processes included, still holds to an endpoint: drain evidence.
 struct ConnectionsRequest {
   std::vector<Endpoint> endpoints;
 };
-K4T_JSON(ConnectionsRequest, endpoints)
+K4T_SDK_JSON(ConnectionsRequest, endpoints)
 struct ConnectionCount {
   Endpoint endpoint;
   std::uint64_t connections = 0;
   friend bool operator==(const ConnectionCount&, const ConnectionCount&) = default;
 };
-K4T_JSON(ConnectionCount, endpoint, connections)
+K4T_SDK_JSON(ConnectionCount, endpoint, connections)
 struct ConnectionsReply {
   std::vector<ConnectionCount> counts;  ///< one per endpoint asked for, in that order
 };
-K4T_JSON(ConnectionsReply, counts)
+K4T_SDK_JSON(ConnectionsReply, counts)
+
+}  // namespace k4t::gateway
+
+namespace k4t {
+K4T_JSON_PARTICIPANT(gateway::State)
+}  // namespace k4t
+
+namespace k4t::gateway {
 
 using ObserveRequest = k4t::ObserveRequest<State>;
 using PrepareRequest = k4t::PrepareRequest<State>;
@@ -188,19 +196,18 @@ struct Kind {
   static constexpr const char* api = "gateway.v1";
   using Driver = gateway::Driver;
 
-  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
-    return Dispatch(method, request)
-        .on<method::Observe>([&](const auto& in) { return driver.observe(in, call); })
-        .on<method::Prepare>([&](const auto& in) { return driver.prepare(in, call); })
-        .on<method::Commit>([&](const auto& in) { return driver.commit(in, call); })
-        .on<method::Abort>([&](const auto& in) { return driver.abort(in, call); })
-        .on<method::Connections>([&](const auto& in) { return driver.connections(in, call); })
-        .outcome();
-  }
+  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call);
 };
+#if K4T_SDK_BODIES
+K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
+  return Dispatch(method, request)
+      .on<method::Observe>([&](const auto& in) { return driver.observe(in, call); })
+      .on<method::Prepare>([&](const auto& in) { return driver.prepare(in, call); })
+      .on<method::Commit>([&](const auto& in) { return driver.commit(in, call); })
+      .on<method::Abort>([&](const auto& in) { return driver.abort(in, call); })
+      .on<method::Connections>([&](const auto& in) { return driver.connections(in, call); })
+      .outcome();
+}
+#endif
 
 }  // namespace k4t::gateway
-
-namespace k4t {
-K4T_JSON_PARTICIPANT(gateway::State)
-}  // namespace k4t

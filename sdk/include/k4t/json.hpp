@@ -17,6 +17,17 @@
 
 #include "k4t/result.hpp"
 
+/// The SDK is headers alone for whoever writes a driver. A tree that has hundreds of sources compiles what is no
+/// template in them only once: it defines K4T_SDK_COMPILED everywhere, the headers then only declare, and sdk/compiled/
+/// defines.
+#ifdef K4T_SDK_COMPILED
+#define K4T_SDK_BODIES 0
+#define K4T_SDK_INLINE
+#else
+#define K4T_SDK_BODIES 1
+#define K4T_SDK_INLINE inline
+#endif
+
 namespace k4t {
 
 /// Objects keep their keys sorted, so `dump()` without indentation is the canonical text of a value: equal values have
@@ -88,6 +99,14 @@ Enum enum_value(const Json& from) {
   throw std::invalid_argument("unknown value '" + text + "'");
 }
 
+/// INVALID_ARGUMENT with the cause why a received value did not fit.
+Error malformed_value(const std::exception& cause);
+#if K4T_SDK_BODIES
+K4T_SDK_INLINE Error malformed_value(const std::exception& cause) {
+  return Error{Status::invalid_argument, std::string("malformed value: ") + cause.what(), {}};
+}
+#endif
+
 }  // namespace detail
 
 /// Converts a received value; INVALID_ARGUMENT naming the field where it does not fit.
@@ -98,19 +117,26 @@ Result<T> decode(const Json& from) {
     detail::get_value(from, value);
     return value;
   } catch (const std::exception& error) {
-    return Error{Status::invalid_argument, std::string("malformed value: ") + error.what(), {}};
+    return detail::malformed_value(error);
   }
 }
 
 }  // namespace k4t
 
-/// Gives a struct its JSON form: an object with one key per listed field. To be used in the struct's own namespace.
-#define K4T_JSON(TYPE, ...)                                                                  \
-  inline void to_json(::k4t::Json& k4t_json, const TYPE& k4t_value) {                        \
+/// Gives a struct its JSON form: an object with one key per listed field. To be used in the struct's own namespace,
+/// where it is declared. A struct that many sources know has K4T_JSON_DECLARE in its header and K4T_JSON_DEFINE, which
+/// takes what K4T_JSON takes, in one source.
+#define K4T_JSON(TYPE, ...) K4T_JSON_BODIES(inline, TYPE, __VA_ARGS__)
+#define K4T_JSON_DEFINE(TYPE, ...) K4T_JSON_BODIES(, TYPE, __VA_ARGS__)
+#define K4T_JSON_DECLARE(TYPE)                        \
+  void to_json(::k4t::Json& json, const TYPE& value); \
+  void from_json(const ::k4t::Json& json, TYPE& value);
+#define K4T_JSON_BODIES(LINKAGE, TYPE, ...)                                                  \
+  LINKAGE void to_json(::k4t::Json& k4t_json, const TYPE& k4t_value) {                       \
     k4t_json = ::k4t::Json::object();                                                        \
     NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_PUT, __VA_ARGS__))                     \
   }                                                                                          \
-  inline void from_json(const ::k4t::Json& k4t_json, TYPE& k4t_value) {                      \
+  LINKAGE void from_json(const ::k4t::Json& k4t_json, TYPE& k4t_value) {                     \
     if (!k4t_json.is_object()) throw std::invalid_argument("expected an object for " #TYPE); \
     NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_GET, __VA_ARGS__))                     \
   }
@@ -118,14 +144,34 @@ Result<T> decode(const Json& from) {
 #define K4T_JSON_GET(FIELD) ::k4t::detail::get_field(k4t_json, #FIELD, k4t_value.FIELD);
 
 /// Gives a struct without fields its JSON form, the empty object.
-#define K4T_JSON_EMPTY(TYPE)                                                                    \
-  inline void to_json(::k4t::Json& k4t_json, const TYPE&) { k4t_json = ::k4t::Json::object(); } \
+#define K4T_JSON_EMPTY(TYPE)                                                            \
+  inline void to_json(::k4t::Json& json, const TYPE&) { json = ::k4t::Json::object(); } \
   inline void from_json(const ::k4t::Json&, TYPE&) {}
 
 /// Gives an enum its JSON form, a string, and `to_string`: K4T_JSON_ENUM(Mode, {Mode::http, "http"}, …).
-/// Unlike nlohmann's own macro an unknown string is an error, never silently the first value.
-#define K4T_JSON_ENUM(ENUM, ...)                                                                                  \
-  constexpr auto k4t_enum_names(ENUM) { return std::to_array<std::pair<ENUM, std::string_view>>({__VA_ARGS__}); } \
-  inline std::string_view to_string(ENUM value) { return ::k4t::detail::enum_name(value); }                       \
-  inline void to_json(::k4t::Json& json, ENUM value) { json = std::string(to_string(value)); }                    \
-  inline void from_json(const ::k4t::Json& json, ENUM& value) { value = ::k4t::detail::enum_value<ENUM>(json); }
+/// Unlike nlohmann's own macro an unknown string is an error, never silently the first value. Its two halves are
+/// K4T_JSON_ENUM_DECLARE, which takes the same, and K4T_JSON_ENUM_DEFINE(Mode).
+#define K4T_JSON_ENUM(ENUM, ...)         \
+  K4T_JSON_ENUM_NAMES(ENUM, __VA_ARGS__) \
+  K4T_JSON_ENUM_BODIES(inline, ENUM)
+#define K4T_JSON_ENUM_DEFINE(ENUM) K4T_JSON_ENUM_BODIES(, ENUM)
+#define K4T_JSON_ENUM_DECLARE(ENUM, ...)       \
+  K4T_JSON_ENUM_NAMES(ENUM, __VA_ARGS__)       \
+  std::string_view to_string(ENUM value);      \
+  void to_json(::k4t::Json& json, ENUM value); \
+  void from_json(const ::k4t::Json& json, ENUM& value);
+#define K4T_JSON_ENUM_NAMES(ENUM, ...) \
+  constexpr auto k4t_enum_names(ENUM) { return std::to_array<std::pair<ENUM, std::string_view>>({__VA_ARGS__}); }
+#define K4T_JSON_ENUM_BODIES(LINKAGE, ENUM)                                                     \
+  LINKAGE std::string_view to_string(ENUM value) { return ::k4t::detail::enum_name(value); }    \
+  LINKAGE void to_json(::k4t::Json& json, ENUM value) { json = std::string(to_string(value)); } \
+  LINKAGE void from_json(const ::k4t::Json& json, ENUM& value) { value = ::k4t::detail::enum_value<ENUM>(json); }
+
+/// The same for the SDK's own types, which are compiled once where K4T_SDK_COMPILED is defined.
+#ifdef K4T_SDK_COMPILED
+#define K4T_SDK_JSON(TYPE, ...) K4T_JSON_DECLARE(TYPE)
+#define K4T_SDK_JSON_ENUM K4T_JSON_ENUM_DECLARE
+#else
+#define K4T_SDK_JSON K4T_JSON
+#define K4T_SDK_JSON_ENUM K4T_JSON_ENUM
+#endif

@@ -23,7 +23,7 @@ struct Register {
 
   friend bool operator==(const Register&, const Register&) = default;
 };
-K4T_JSON(Register, cluster, version, txn, writer)
+K4T_SDK_JSON(Register, cluster, version, txn, writer)
 
 /// True for 32 lower-case hex digits. A driver asks this before a txn becomes part of a file name or a message.
 inline bool is_txn(std::string_view text) {
@@ -32,7 +32,7 @@ inline bool is_txn(std::string_view text) {
 
 /// Whether what the running server serves is what its register says.
 enum class Content { unknown, clean, drifted };
-K4T_JSON_ENUM(Content, {Content::unknown, "unknown"}, {Content::clean, "clean"}, {Content::drifted, "drifted"})
+K4T_SDK_JSON_ENUM(Content, {Content::unknown, "unknown"}, {Content::clean, "clean"}, {Content::drifted, "drifted"})
 
 /// What a participant shows. A server that does not answer is the error UNAVAILABLE, never an empty Observation: an
 /// absent register (BLANK) is positive knowledge that k4t has never written there.
@@ -46,7 +46,7 @@ struct Observation {
 
   friend bool operator==(const Observation&, const Observation&) = default;
 };
-K4T_JSON(Observation, stored, served, content, half, staged, detail)
+K4T_SDK_JSON(Observation, stored, served, content, half, staged, detail)
 
 /// The state that the caller believes a participant holds, for vendors that cannot tell by themselves whether their
 /// content has drifted.
@@ -81,23 +81,23 @@ struct CommitRequest {
   std::optional<Register> seen;
   Register target;
 };
-K4T_JSON(CommitRequest, seen, target)
+K4T_SDK_JSON(CommitRequest, seen, target)
 
 struct CommitReply {
   std::string evidence;  ///< for people: what proved that the target is served
 };
-K4T_JSON(CommitReply, evidence)
+K4T_SDK_JSON(CommitReply, evidence)
 
 /// Delete the stage of `txn`; one that is not there is OK. Nothing depends on it.
 struct AbortRequest {
   std::string txn;
 };
-K4T_JSON(AbortRequest, txn)
+K4T_SDK_JSON(AbortRequest, txn)
 
 }  // namespace k4t
 
 /// Gives the participant contract's requests their JSON form for one kind's State.
-#define K4T_JSON_PARTICIPANT(STATE)                \
-  K4T_JSON(::k4t::Expected<STATE>, at, state)      \
-  K4T_JSON(::k4t::ObserveRequest<STATE>, expected) \
-  K4T_JSON(::k4t::PrepareRequest<STATE>, seen, target, state, base)
+#define K4T_JSON_PARTICIPANT(STATE)                    \
+  K4T_SDK_JSON(::k4t::Expected<STATE>, at, state)      \
+  K4T_SDK_JSON(::k4t::ObserveRequest<STATE>, expected) \
+  K4T_SDK_JSON(::k4t::PrepareRequest<STATE>, seen, target, state, base)

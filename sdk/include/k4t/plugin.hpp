@@ -27,7 +27,7 @@ struct Manifest {
   bool concurrent = false;                ///< calls on one handle may run in parallel
   Json options_schema = Json::object();   ///< JSON Schema (draft 7) of the options in k4t.toml
 };
-K4T_JSON(Manifest, name, kind, version, summary, apis, capabilities, concurrent, options_schema)
+K4T_SDK_JSON(Manifest, name, kind, version, summary, apis, capabilities, concurrent, options_schema)
 
 /// What a driver is opened with: the configured thing's table in k4t.toml.
 struct OpenRequest {
@@ -37,7 +37,7 @@ struct OpenRequest {
   std::string address;  ///< gateway: where it accepts connections; dns: where it answers; node: where instances answer
   Json options = Json::object();  ///< `options` of the table; has passed the manifest's options schema
 };
-K4T_JSON(OpenRequest, cluster, domain, name, address, options)
+K4T_SDK_JSON(OpenRequest, cluster, domain, name, address, options)
 
 /// Serves one method per `on`; the first name that matches decides. Used by the kinds' dispatch functions.
 class Dispatch {
@@ -63,10 +63,7 @@ class Dispatch {
     return *this;
   }
 
-  [[nodiscard]] Result<Json> outcome() const {
-    if (served_) return outcome_;
-    return Error{Status::unsupported, "this driver has no method '" + std::string(method_) + "'", {}};
-  }
+  [[nodiscard]] Result<Json> outcome() const;
 
  private:
   std::string_view method_;
@@ -74,15 +71,31 @@ class Dispatch {
   bool served_ = false;
   Result<Json> outcome_ = Json::object();
 };
+#if K4T_SDK_BODIES
+K4T_SDK_INLINE Result<Json> Dispatch::outcome() const {
+  if (served_) return outcome_;
+  return Error{Status::unsupported, "this driver has no method '" + std::string(method_) + "'", {}};
+}
+#endif
 
 namespace detail {
 
-inline k4t_status answer(const k4t_call* call, const Result<Json>& outcome) {
+/// Replies to the call with the outcome.
+k4t_status answer(const k4t_call* call, const Result<Json>& outcome);
+
+/// Throws where the text is no JSON.
+Json parsed(const char* text, std::size_t bytes);
+
+#if K4T_SDK_BODIES
+K4T_SDK_INLINE k4t_status answer(const k4t_call* call, const Result<Json>& outcome) {
   const Json json = outcome ? *outcome : Json{{"message", outcome.error().message}, {"detail", outcome.error().detail}};
   const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (call->reply != nullptr) call->reply(call->host, text.data(), text.size());
   return static_cast<k4t_status>(outcome.status());
 }
+
+K4T_SDK_INLINE Json parsed(const char* text, std::size_t bytes) { return Json::parse(std::string_view(text, bytes)); }
+#endif
 
 /// Runs `body` and answers with what it returns; an exception becomes FATAL, for none may cross the boundary.
 template <class Body>
@@ -121,7 +134,7 @@ struct Exported {
   static k4t_status open(const k4t_call* call, const char* request, std::size_t bytes, void** handle) noexcept {
     return detail::guarded(call, [&]() -> Result<Json> {
       Call context(*call);
-      K4T_ASSIGN(const auto decoded, decode<OpenRequest>(Json::parse(std::string_view(request, bytes))));
+      K4T_ASSIGN(const auto decoded, decode<OpenRequest>(detail::parsed(request, bytes)));
       Result<std::unique_ptr<Driver>> opened = Open(decoded, context);
       if (!opened) return opened.error();
       *handle = std::move(opened).value().release();
@@ -134,7 +147,7 @@ struct Exported {
     return detail::guarded(call, [&]() -> Result<Json> {
       Call context(*call);
       return Kind::dispatch(*static_cast<Driver*>(handle), {method, method_bytes},
-                            Json::parse(std::string_view(request, request_bytes)), context);
+                            detail::parsed(request, request_bytes), context);
     });
   }
 

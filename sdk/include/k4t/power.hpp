@@ -10,8 +10,8 @@
 namespace k4t::power {
 
 enum class Power { unknown, off, starting, on, stopping };
-K4T_JSON_ENUM(Power, {Power::unknown, "unknown"}, {Power::off, "off"}, {Power::starting, "starting"}, {Power::on, "on"},
-              {Power::stopping, "stopping"})
+K4T_SDK_JSON_ENUM(Power, {Power::unknown, "unknown"}, {Power::off, "off"}, {Power::starting, "starting"},
+                  {Power::on, "on"}, {Power::stopping, "stopping"})
 
 struct Machine {
   std::string id;    ///< the provider's
@@ -19,17 +19,17 @@ struct Machine {
   Power power = Power::unknown;
   friend bool operator==(const Machine&, const Machine&) = default;
 };
-K4T_JSON(Machine, id, name, power)
+K4T_SDK_JSON(Machine, id, name, power)
 
 struct ListReply {
   std::vector<Machine> machines;
 };
-K4T_JSON(ListReply, machines)
+K4T_SDK_JSON(ListReply, machines)
 
 struct MachineRequest {
   std::string id;
 };
-K4T_JSON(MachineRequest, id)
+K4T_SDK_JSON(MachineRequest, id)
 
 namespace method {
 struct List {
@@ -70,14 +70,17 @@ struct Kind {
   static constexpr const char* api = "power.v1";
   using Driver = power::Driver;
 
-  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
-    return Dispatch(method, request)
-        .on<method::List>([&](const auto&) { return driver.list(call); })
-        .on<method::Status>([&](const auto& in) { return driver.status(in, call); })
-        .on<method::Start>([&](const auto& in) { return driver.start(in, call); })
-        .on<method::Stop>([&](const auto& in) { return driver.stop(in, call); })
-        .outcome();
-  }
+  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call);
 };
+#if K4T_SDK_BODIES
+K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
+  return Dispatch(method, request)
+      .on<method::List>([&](const auto&) { return driver.list(call); })
+      .on<method::Status>([&](const auto& in) { return driver.status(in, call); })
+      .on<method::Start>([&](const auto& in) { return driver.start(in, call); })
+      .on<method::Stop>([&](const auto& in) { return driver.stop(in, call); })
+      .outcome();
+}
+#endif
 
 }  // namespace k4t::power

@@ -43,17 +43,17 @@ struct NodeInfo {
   std::string runtime_version;        ///< for people
   std::vector<std::string> warnings;  ///< what doctor should tell, e.g. limits that are not enforced here
 };
-K4T_JSON(NodeInfo, cpus, memory_bytes, architecture, os, runtime_version, warnings)
+K4T_SDK_JSON(NodeInfo, cpus, memory_bytes, architecture, os, runtime_version, warnings)
 
 struct ImageRequest {
   std::string image;
   bool refresh = false;  ///< ask the registry even if the image is there
 };
-K4T_JSON(ImageRequest, image, refresh)
+K4T_SDK_JSON(ImageRequest, image, refresh)
 struct ImageReply {
   std::string id;  ///< the runtime's content identifier
 };
-K4T_JSON(ImageReply, id)
+K4T_SDK_JSON(ImageReply, id)
 
 struct PortMap {
   std::uint16_t container_port = 0;
@@ -61,16 +61,16 @@ struct PortMap {
   std::string protocol = "tcp";  ///< "tcp" or "udp"
   friend bool operator==(const PortMap&, const PortMap&) = default;
 };
-K4T_JSON(PortMap, container_port, host_port, protocol)
+K4T_SDK_JSON(PortMap, container_port, host_port, protocol)
 
 /// bridge: a network namespace of its own, ports published. host: the node's network; the instance must listen on the
 /// ports that its environment names.
 enum class Network { bridge, host };
-K4T_JSON_ENUM(Network, {Network::bridge, "bridge"}, {Network::host, "host"})
+K4T_SDK_JSON_ENUM(Network, {Network::bridge, "bridge"}, {Network::host, "host"})
 
 /// on_failure: restarted with back-off when it exits with another status than 0. always: whenever it exits.
 enum class Restart { always, on_failure, never };
-K4T_JSON_ENUM(Restart, {Restart::always, "always"}, {Restart::on_failure, "on_failure"}, {Restart::never, "never"})
+K4T_SDK_JSON_ENUM(Restart, {Restart::always, "always"}, {Restart::on_failure, "on_failure"}, {Restart::never, "never"})
 
 /// One instance to be made. Zero as a limit: none.
 struct InstanceSpec {
@@ -92,18 +92,18 @@ struct InstanceSpec {
   Restart restart = Restart::always;
   std::uint32_t stop_timeout_s = 10;  ///< between the polite signal and the kill
 };
-K4T_JSON(InstanceSpec, name, image, entrypoint, command, env, labels, ports, network, dns_servers, dns_search,
-         cpu_millis, memory_bytes, pids, user, read_only, restart, stop_timeout_s)
+K4T_SDK_JSON(InstanceSpec, name, image, entrypoint, command, env, labels, ports, network, dns_servers, dns_search,
+             cpu_millis, memory_bytes, pids, user, read_only, restart, stop_timeout_s)
 
 /// created: made, never started. restarting: between two lives. exited: stopped or ended.
 enum class Phase { unknown, created, running, restarting, exited };
-K4T_JSON_ENUM(Phase, {Phase::unknown, "unknown"}, {Phase::created, "created"}, {Phase::running, "running"},
-              {Phase::restarting, "restarting"}, {Phase::exited, "exited"})
+K4T_SDK_JSON_ENUM(Phase, {Phase::unknown, "unknown"}, {Phase::created, "created"}, {Phase::running, "running"},
+                  {Phase::restarting, "restarting"}, {Phase::exited, "exited"})
 
 /// What the runtime itself says of an instance's health (Docker's HEALTHCHECK); none: it has no check.
 enum class Health { none, starting, healthy, unhealthy };
-K4T_JSON_ENUM(Health, {Health::none, "none"}, {Health::starting, "starting"}, {Health::healthy, "healthy"},
-              {Health::unhealthy, "unhealthy"})
+K4T_SDK_JSON_ENUM(Health, {Health::none, "none"}, {Health::starting, "starting"}, {Health::healthy, "healthy"},
+                  {Health::unhealthy, "unhealthy"})
 
 /// One instance as it is.
 struct Instance {
@@ -122,23 +122,23 @@ struct Instance {
   std::string detail;  ///< for people: why it ended, e.g. "out of memory"
   friend bool operator==(const Instance&, const Instance&) = default;
 };
-K4T_JSON(Instance, id, name, image, labels, ports, phase, health, exit_code, restarts, started_at_s, cpu_millis,
-         memory_bytes, detail)
+K4T_SDK_JSON(Instance, id, name, image, labels, ports, phase, health, exit_code, restarts, started_at_s, cpu_millis,
+             memory_bytes, detail)
 
 struct ListRequest {
   std::string cluster;  ///< only instances whose label k4t.cluster says so
 };
-K4T_JSON(ListRequest, cluster)
+K4T_SDK_JSON(ListRequest, cluster)
 struct ListReply {
   std::vector<Instance> instances;  ///< of all phases, sorted by name
 };
-K4T_JSON(ListReply, instances)
+K4T_SDK_JSON(ListReply, instances)
 
 /// Names one instance by its name.
 struct InstanceRequest {
   std::string name;
 };
-K4T_JSON(InstanceRequest, name)
+K4T_SDK_JSON(InstanceRequest, name)
 
 struct LogsRequest {
   std::string name;
@@ -146,17 +146,17 @@ struct LogsRequest {
   std::uint32_t tail = 0;  ///< the last so many lines; 0: all
   bool timestamps = false;
 };
-K4T_JSON(LogsRequest, name, follow, tail, timestamps)
+K4T_SDK_JSON(LogsRequest, name, follow, tail, timestamps)
 
 struct ExecRequest {
   std::string name;
   std::vector<std::string> command;
 };
-K4T_JSON(ExecRequest, name, command)
+K4T_SDK_JSON(ExecRequest, name, command)
 struct ExecReply {
   std::int32_t exit_code = 0;
 };
-K4T_JSON(ExecReply, exit_code)
+K4T_SDK_JSON(ExecReply, exit_code)
 
 namespace method {
 struct Info {
@@ -241,20 +241,23 @@ struct Kind {
   static constexpr const char* api = "runtime.v1";
   using Driver = runtime::Driver;
 
-  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
-    return Dispatch(method, request)
-        .on<method::Info>([&](const auto&) { return driver.info(call); })
-        .on<method::EnsureImage>([&](const auto& in) { return driver.ensure_image(in, call); })
-        .on<method::List>([&](const auto& in) { return driver.list(in, call); })
-        .on<method::Create>([&](const auto& in) { return driver.create(in, call); })
-        .on<method::Start>([&](const auto& in) { return driver.start(in, call); })
-        .on<method::Stop>([&](const auto& in) { return driver.stop(in, call); })
-        .on<method::Remove>([&](const auto& in) { return driver.remove(in, call); })
-        .on<method::Inspect>([&](const auto& in) { return driver.inspect(in, call); })
-        .on<method::Logs>([&](const auto& in) { return driver.logs(in, call); })
-        .on<method::Exec>([&](const auto& in) { return driver.exec(in, call); })
-        .outcome();
-  }
+  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call);
 };
+#if K4T_SDK_BODIES
+K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
+  return Dispatch(method, request)
+      .on<method::Info>([&](const auto&) { return driver.info(call); })
+      .on<method::EnsureImage>([&](const auto& in) { return driver.ensure_image(in, call); })
+      .on<method::List>([&](const auto& in) { return driver.list(in, call); })
+      .on<method::Create>([&](const auto& in) { return driver.create(in, call); })
+      .on<method::Start>([&](const auto& in) { return driver.start(in, call); })
+      .on<method::Stop>([&](const auto& in) { return driver.stop(in, call); })
+      .on<method::Remove>([&](const auto& in) { return driver.remove(in, call); })
+      .on<method::Inspect>([&](const auto& in) { return driver.inspect(in, call); })
+      .on<method::Logs>([&](const auto& in) { return driver.logs(in, call); })
+      .on<method::Exec>([&](const auto& in) { return driver.exec(in, call); })
+      .outcome();
+}
+#endif
 
 }  // namespace k4t::runtime

@@ -1,0 +1,13 @@
+#include "model/service.hpp"
+
+namespace k4t::model {
+
+K4T_JSON_DEFINE(ServicePort, name, port)
+K4T_JSON_DEFINE(ServiceHealth, port, check, deadline_s)
+K4T_JSON_DEFINE(Expose, port, protocol, listen, host, path, balance, rate_limit, connection_limit, connect_timeout_ms,
+                idle_timeout_ms)
+K4T_JSON_DEFINE(Service, name, replicas, image, entrypoint, command, env, ports, network, cpu_millis, memory_bytes,
+                pids, user, read_only, restart, stop_timeout_s, dns_servers, node_labels, health, expose, txt,
+                drain_timeout_s)
+
+}  // namespace k4t::model
