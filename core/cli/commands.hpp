@@ -37,6 +37,7 @@ Exit run_plugin_ls(const Globals& globals, const std::vector<std::string>& folde
 Exit run_config_check(const Globals& globals, const std::vector<std::string>& files);
 Exit run_config_schema(const Globals& globals, const std::string& which);
 Exit run_doctor(const Globals& globals);
+std::string version_line();
 Exit run_version(const Globals& globals);
 
 }  // namespace k4t::cli

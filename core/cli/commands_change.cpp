@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
+#include <functional>
 #include <iostream>
 
 #include "cli/commands.hpp"
@@ -16,22 +16,9 @@
 namespace k4t::cli {
 namespace {
 
-namespace fs = std::filesystem;
 using operation::Change;
-using operation::Ending;
 using operation::Preview;
 using operation::Report;
-
-Exit exit_of(const Report& report) {
-  switch (report.ending) {
-    case Ending::unchanged:
-    case Ending::done: return Exit::done;
-    case Ending::lagging: return Exit::lagging;
-    case Ending::failed: return Exit::failed;
-    case Ending::unfinished: return Exit::unfinished;
-  }
-  return Exit::failed;
-}
 
 /// Nothing was begun that could be half done.
 Exit refused(const Globals& globals, const Error& error) {
@@ -39,44 +26,32 @@ Exit refused(const Globals& globals, const Error& error) {
   return error.status == Status::invalid_argument ? Exit::usage : Exit::failed;
 }
 
-Exit conclude(const Globals& globals, const Result<Report>& report) {
+/// An error in the middle of a command is a failure without a change only where the journal says so.
+Exit exit_after_error(Session& session, const char* command) {
+  auto* store = session.store(command);
+  if (store == nullptr) return Exit::unfinished;
+  const auto left = store->unfinished_operations();
+  return left && left->empty() ? Exit::failed : Exit::unfinished;
+}
+
+Exit conclude(Session& session, const char* command, const Result<Report>& report) {
+  const Globals& globals = session.globals();
   if (!report) {
     print_error(globals, report.error());
-    return Exit::failed;
+    return exit_after_error(session, command);
   }
   if (globals.json) {
     std::puts(report_json(*report).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-    return exit_of(*report);
+    return exit_of(report->ending);
   }
   if (report->why) print_error(globals, *report->why);
-  std::fputs(render_report(*report, terminal_of(stdout).colours).c_str(), stdout);
-  return exit_of(*report);
-}
-
-/// Service files as given; of a folder all that end in .toml, sorted.
-Result<std::vector<std::string>> expand(const std::vector<std::string>& files) {
-  std::vector<std::string> all;
-  for (const auto& file : files) {
-    std::error_code error;
-    if (!fs::is_directory(file, error)) {
-      all.push_back(file);
-      continue;
-    }
-    std::vector<std::string> inside;
-    for (const auto& entry : fs::directory_iterator(file, error)) {
-      if (entry.path().extension() == ".toml") inside.push_back(entry.path().string());
-    }
-    if (error) return Error{Status::unavailable, "cannot read the folder " + file + ": " + error.message(), {}};
-    if (inside.empty()) return Error{Status::invalid_argument, "the folder " + file + " holds no .toml file", {}};
-    std::sort(inside.begin(), inside.end());
-    all.insert(all.end(), inside.begin(), inside.end());
-  }
-  return all;
+  put(stdout, render_report(*report, terminal_of(stdout).colours));
+  return exit_of(report->ending);
 }
 
 void show(const Globals& globals, const Preview& preview) {
   if (globals.json) return;
-  std::fputs(render_preview(preview, terminal_of(stdout).colours).c_str(), stdout);
+  put(stdout, render_preview(preview, terminal_of(stdout).colours));
   std::fflush(stdout);
 }
 
@@ -88,13 +63,24 @@ bool ask(const std::string& question) {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-Exit change(const Globals& globals, const char* command, Session& session, const Change& wanted,
-            const operation::ApplyOptions& options) {
+/// What follows once the plan has been shown; false: the user says no.
+using Consent = std::function<bool()>;
+
+Exit change(const char* command, Session& session, const Change& wanted, bool force, const Consent& consent) {
   if (session.store(command) == nullptr) return Exit::failed;
-  const auto reporter = make_reporter(stderr, globals.level);
+  const auto reporter = make_reporter(stderr, session.globals().level);
   operation::Master master(session.environment(command, *reporter));
+  operation::ApplyOptions options;
+  options.force = force;
+  options.confirm = [&](const Preview& preview) {
+    reporter->rest();
+    show(session.globals(), preview);
+    for (const auto& warning : preview.plan.warnings) reporter->told(warning);
+    return consent();
+  };
   const auto report = master.apply(wanted, options);
-  return conclude(globals, report);
+  reporter->rest();
+  return conclude(session, command, report);
 }
 
 }  // namespace
@@ -110,6 +96,7 @@ Exit run_plan(const Globals& globals, const ChangeArguments& arguments) {
   operation::Reporter quiet;
   operation::Master master(session->environment("plan", globals.level < LogLevel::warning ? *reporter : quiet));
   const auto preview = master.preview({session->services(), arguments.services});
+  reporter->rest();
   if (!preview) return refused(globals, preview.error());
   if (globals.json) {
     std::puts(preview_json(*preview).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
@@ -124,13 +111,7 @@ Exit run_apply(const Globals& globals, const ChangeArguments& arguments) {
   if (!files) return refused(globals, files.error());
   const auto session = Session::open(globals, *files);
   if (session == nullptr) return Exit::usage;
-  operation::ApplyOptions options;
-  options.force = arguments.force;
-  options.confirm = [&globals](const Preview& preview) {
-    show(globals, preview);
-    return true;
-  };
-  return change(globals, "apply", *session, {session->services(), {}}, options);
+  return change("apply", *session, {session->services(), {}}, arguments.force, [] { return true; });
 }
 
 Exit run_delete(const Globals& globals, const ChangeArguments& arguments) {
@@ -151,13 +132,8 @@ Exit run_delete(const Globals& globals, const ChangeArguments& arguments) {
                              {}});
   }
   const bool may_ask = !arguments.yes && !globals.json && ::isatty(STDIN_FILENO) == 1;
-  operation::ApplyOptions options;
-  options.force = arguments.force;
-  options.confirm = [&](const Preview& preview) {
-    show(globals, preview);
-    return !may_ask || ask("Delete?");
-  };
-  return change(globals, "delete", *session, {{}, arguments.services}, options);
+  return change("delete", *session, {{}, arguments.services}, arguments.force,
+                [may_ask] { return !may_ask || ask("Delete?"); });
 }
 
 Exit run_sync(const Globals& globals, bool repair) {
@@ -166,7 +142,9 @@ Exit run_sync(const Globals& globals, bool repair) {
   if (session->store("sync") == nullptr) return Exit::failed;
   const auto reporter = make_reporter(stderr, globals.level);
   operation::Master master(session->environment("sync", *reporter));
-  return conclude(globals, master.sync(repair));
+  const auto report = master.sync(repair);
+  reporter->rest();
+  return conclude(*session, "sync", report);
 }
 
 }  // namespace k4t::cli

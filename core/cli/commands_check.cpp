@@ -65,7 +65,8 @@ class Doctor {
       }
       good(subject, view.info.runtime_version + ", " + std::to_string(view.info.cpus) + " CPUs, " +
                         std::to_string(view.info.memory_bytes >> 20) + " MiB");
-      for (const auto& text : view.info.warnings) warning(subject, text, "instances run, without that limit");
+      // Only the driver knows what follows from its warnings, and says so itself.
+      for (const auto& text : view.info.warnings) warning(subject, text, {});
     }
   }
 
@@ -133,15 +134,13 @@ void print_findings(const std::vector<Finding>& findings) {
     const bool fine = finding.verdict == Finding::Verdict::good;
     const bool warns = finding.verdict == Finding::Verdict::warning;
     const Style look = fine ? Style::good : warns ? Style::warning : Style::bad;
-    std::printf("%s %s: %s\n",
-                styled(fine    ? "✓"
-                       : warns ? "!"
-                               : "✗",
-                       look, colours)
-                    .c_str(),
-                printable(finding.subject).c_str(), printable(finding.says).c_str());
-    if (!finding.remedy.empty())
-      std::printf("    %s\n", styled(printable(finding.remedy), Style::dim, colours).c_str());
+    const char* sign = fine ? "✓" : warns ? "!" : "✗";
+    put(stdout, styled(sign, look, colours) + ' ' + printable(finding.subject) + ": " + printable(finding.says) + '\n');
+    if (finding.remedy.empty()) continue;
+    std::string remedy = "    " + printable(finding.remedy, true);
+    for (auto at = remedy.find('\n'); at != std::string::npos; at = remedy.find('\n', at + 1))
+      remedy.insert(at + 1, "    ");
+    put(stdout, styled(remedy, Style::dim, colours) + '\n');
   }
 }
 
@@ -159,17 +158,24 @@ Json findings_json(const std::vector<Finding>& findings) {
 
 }  // namespace
 
-Exit run_config_check(const Globals& globals, const std::vector<std::string>& files) {
+Exit run_config_check(const Globals& globals, const std::vector<std::string>& given) {
+  const auto expanded = expand(given);
+  if (!expanded) {
+    print_error(globals, expanded.error());
+    return Exit::usage;
+  }
+  const auto& files = *expanded;
   const auto session = Session::open(globals, files);
   if (session == nullptr) return Exit::usage;
   if (globals.json) {
-    print_diagnostics(globals, {}, {});
+    print_diagnostics(globals, session->warnings(), {});
     return Exit::done;
   }
-  std::printf("%s is correct: %zu nodes, %zu gateways, %zu DNS servers", globals.config_path.c_str(),
-              session->cluster().nodes.size(), session->cluster().gateways.size(), session->cluster().dns.size());
-  if (!files.empty()) std::printf("; %zu services", session->services().size());
-  std::puts(".");
+  const auto& cluster = session->cluster();
+  std::string text = globals.config_path + " is correct: " + plural(cluster.nodes.size(), "node") + ", " +
+                     plural(cluster.gateways.size(), "gateway") + ", " + plural(cluster.dns.size(), "DNS server");
+  if (!files.empty()) text += "; " + plural(session->services().size(), "service");
+  std::printf("%s.\n", printable(text).c_str());
   return Exit::done;
 }
 

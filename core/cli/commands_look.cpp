@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <ctime>
 #include <mutex>
@@ -48,34 +49,50 @@ std::vector<plan::Placed> read_instances(Session& session, operation::Reporter& 
   return instances;
 }
 
-/// Writes a stream's whole lines, each behind its instance's name where several are shown.
+/// How lines of logs are shown: as they are, behind their instance's name where there are several, or one JSON object
+/// each. JSON lines go to standard output whatever channel they came from, and name it.
+struct LogForm {
+  bool json = false;
+  bool several = false;
+  std::mutex mutex;
+};
+
+/// Writes a stream's whole lines until nobody reads them any more.
 class LineSink final : public CallSink {
  public:
-  LineSink(std::string prefix, std::mutex& mutex) : prefix_(std::move(prefix)), mutex_(mutex) {}
+  LineSink(std::string instance, LogForm& form) : instance_(std::move(instance)), form_(form) {}
   ~LineSink() override {
-    for (auto* rest : {&out_, &err_}) {
-      if (!rest->empty()) write(*rest, rest == &out_ ? stdout : stderr);
-    }
+    if (!out_.empty()) write(out_, Channel::out);
+    if (!err_.empty()) write(err_, Channel::err);
   }
-  bool cancelled() override { return interrupted(); }
+  bool cancelled() override { return interrupted() || closed_; }
   bool stream(Channel channel, std::string_view bytes) override {
     std::string& pending = channel == Channel::out ? out_ : err_;
     pending += bytes;
     for (auto end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
-      write(pending.substr(0, end), channel == Channel::out ? stdout : stderr);
+      write(pending.substr(0, end), channel);
       pending.erase(0, end + 1);
     }
-    return !interrupted();
+    return !cancelled();
   }
 
  private:
-  void write(const std::string& line, std::FILE* to) {
-    const std::scoped_lock lock(mutex_);
-    std::fprintf(to, "%s%s\n", prefix_.c_str(), terminal_of(to).interactive ? printable(line).c_str() : line.c_str());
+  void write(const std::string& line, Channel channel) {
+    const std::scoped_lock lock(form_.mutex);
+    std::FILE* to = channel == Channel::out || form_.json ? stdout : stderr;
+    if (form_.json) {
+      const Json json{{"instance", instance_}, {"channel", channel == Channel::out ? "out" : "err"}, {"line", line}};
+      std::fprintf(to, "%s\n", json.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+    } else {
+      std::fprintf(to, "%s%s\n", form_.several ? (instance_ + " | ").c_str() : "",
+                   terminal_of(to).interactive ? printable(line).c_str() : line.c_str());
+    }
     std::fflush(to);
+    closed_ = closed_ || std::ferror(stdout) != 0;
   }
-  std::string prefix_;
-  std::mutex& mutex_;
+  std::string instance_;
+  LogForm& form_;
+  std::atomic<bool> closed_ = false;
   std::string out_;
   std::string err_;
 };
@@ -91,6 +108,7 @@ Exit run_status(const Globals& globals) {
   const auto settled = settle(master);
   if (!settled) print_error({}, settled.error().within("what an earlier command left could not be settled"));
   const auto status = master.status();
+  reporter->rest();
   if (!status) {
     print_error(globals, status.error());
     return Exit::failed;
@@ -98,7 +116,7 @@ Exit run_status(const Globals& globals) {
   if (globals.json) {
     print_json(status_json(session->cluster(), *status));
   } else {
-    std::fputs(render_status(session->cluster(), *status, terminal_of(stdout).colours).c_str(), stdout);
+    put(stdout, render_status(session->cluster(), *status, terminal_of(stdout).colours));
   }
   if (!settled || status->assessment.unfinished) return Exit::unfinished;
   const auto& members = status->assessment.members;
@@ -122,7 +140,7 @@ Exit run_ps(const Globals& globals, const std::vector<std::string>& services) {
   if (globals.json) {
     print_json(Json(instances));
   } else {
-    std::fputs(render_instances(instances, std::time(nullptr), terminal_of(stdout).colours).c_str(), stdout);
+    put(stdout, render_instances(instances, std::time(nullptr), terminal_of(stdout).colours));
   }
   return Exit::done;
 }
@@ -142,9 +160,11 @@ Exit run_logs(const Globals& globals, const LogsArguments& arguments) {
                           {}});
     return Exit::usage;
   }
-  std::mutex mutex;
+  LogForm form;
+  form.json = globals.json;
+  form.several = instances.size() > 1;
   const auto results = platform::parallel_map(instances, instances.size(), [&](const plan::Placed& placed) {
-    LineSink sink(instances.size() > 1 ? placed.name + " | " : std::string{}, mutex);
+    LineSink sink(placed.name, form);
     return session->fleet()
         .node(placed.node)
         ->logs({placed.name, arguments.follow, arguments.tail, arguments.timestamps}, &sink);
@@ -152,7 +172,8 @@ Exit run_logs(const Globals& globals, const LogsArguments& arguments) {
   Exit exit = Exit::done;
   for (const auto& result : results) {
     if (result || interrupted()) continue;
-    print_error(globals, result.error());
+    // Standard output holds lines by now, so not there even where JSON was asked for.
+    print_error({}, result.error());
     exit = Exit::failed;
   }
   return exit;
@@ -186,9 +207,14 @@ Exit run_plugin_ls(const Globals& globals, const std::vector<std::string>& folde
     for (const auto& folder : where) text += (text.empty() ? "" : ", ") + folder;
     std::printf("No plugins in %s.\n", text.c_str());
   } else {
-    std::fputs(table.render(terminal_of(stdout).colours).c_str(), stdout);
+    put(stdout, table.render(terminal_of(stdout).colours));
   }
   return broken ? Exit::failed : Exit::done;
+}
+
+std::string version_line() {
+  return std::string("k4t " K4T_VERSION " (driver ABI ") + std::to_string(K4T_ABI_MAJOR) + '.' +
+         std::to_string(K4T_ABI_MINOR) + "; runtime.v1, gateway.v1, dns.v1, power.v1)";
 }
 
 Exit run_version(const Globals& globals) {
@@ -197,8 +223,7 @@ Exit run_version(const Globals& globals) {
                     {"driver_abi", std::to_string(K4T_ABI_MAJOR) + "." + std::to_string(K4T_ABI_MINOR)},
                     {"apis", {"runtime.v1", "gateway.v1", "dns.v1", "power.v1"}}});
   } else {
-    std::printf("k4t %s (driver ABI %u.%u; runtime.v1, gateway.v1, dns.v1, power.v1)\n", K4T_VERSION, K4T_ABI_MAJOR,
-                K4T_ABI_MINOR);
+    std::printf("%s\n", version_line().c_str());
   }
   return Exit::done;
 }

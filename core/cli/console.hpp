@@ -15,16 +15,24 @@ enum class Style { plain, bold, dim, good, warning, bad, accent };
 struct Terminal {
   bool interactive = false;
   bool colours = false;
+  bool utf8 = true;  ///< false: the locale names another character set
   unsigned width = 80;
   unsigned height = 24;
 };
 Terminal terminal_of(std::FILE* stream);
 
+/// The same text in ASCII: this program's own signs as their nearest ones, one column each, other characters as "?".
+std::string in_ascii(std::string_view text);
+
+/// Writes what a renderer made. Only a terminal that cannot show UTF-8 gets in_ascii(); files and pipes are UTF-8.
+void put(std::FILE* stream, const std::string& text);
+
 /// `text` in that style, or as it is without colours.
 std::string styled(std::string_view text, Style style, bool colours);
 
-/// Control characters, which could move a terminal's cursor, replaced by "?"; a line break stays where `keep_lines`.
-/// Everything that comes from a server passes through this before it is shown.
+/// Replaces by "?" what could move a terminal's cursor or turn its text around: control characters (C0, C1, DEL), line
+/// and direction marks, and bytes that are not UTF-8. A line break stays where `keep_lines`. Everything that comes from
+/// a server passes through this before it is shown.
 std::string printable(std::string_view text, bool keep_lines = false);
 
 /// How many columns UTF-8 text takes; combining and wide characters count as one.

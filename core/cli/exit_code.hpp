@@ -1,8 +1,10 @@
 #pragma once
 
+#include "operation/master.hpp"
+
 namespace k4t::cli {
 
-/// What a command's exit code says; documented in `k4t help exit-codes` and docs/operations.md.
+/// What a command's exit code says; documented in `k4t --help`, k4t(1) and docs/operations.md.
 enum class Exit : int {
   done = 0,        ///< done, or nothing to do
   failed = 1,      ///< failed, and nothing has changed
@@ -10,5 +12,16 @@ enum class Exit : int {
   lagging = 3,     ///< done, but a gateway or DNS server does not serve it yet
   unfinished = 4,  ///< cut short; the next command finishes or undoes it
 };
+
+constexpr Exit exit_of(operation::Ending ending) {
+  switch (ending) {
+    case operation::Ending::unchanged:
+    case operation::Ending::done: return Exit::done;
+    case operation::Ending::lagging: return Exit::lagging;
+    case operation::Ending::failed: return Exit::failed;
+    case operation::Ending::unfinished: return Exit::unfinished;
+  }
+  return Exit::failed;
+}
 
 }  // namespace k4t::cli

@@ -1,91 +1,187 @@
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <string_view>
 
 #include "cli/commands.hpp"
+#include "cli/console.hpp"
 
 namespace {
 
 using k4t::cli::Exit;
 using k4t::cli::Globals;
 
-constexpr const char* exit_codes =
-    "Exit codes: 0 done or nothing to do · 1 failed, and nothing has changed · 2 wrong arguments or configuration · "
-    "3 done, but a gateway or DNS server does not serve it yet · 4 cut short; the next command finishes or undoes it";
+constexpr const char* general_footer =
+    "Exit codes:\n"
+    "  0  done, or nothing to do\n"
+    "  1  failed, and nothing has changed\n"
+    "  2  wrong arguments or configuration; nothing was tried\n"
+    "  3  done, but a gateway or DNS server does not serve it yet\n"
+    "  4  cut short; the next command finishes or undoes it\n"
+    "\n"
+    "`k4t COMMAND --help` tells more of one command, `man k4t` of all.";
+
+/// CLI11's help in this program's manner.
+class Help final : public CLI::Formatter {
+ public:
+  Help() {
+    column_width(28);
+    label("REQUIRED", "(needed)");
+    label("SUBCOMMAND", "COMMAND");
+    label("Positionals", "Arguments");
+  }
+  std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
+    std::string name = CLI::Formatter::make_option_name(option, is_positional);
+    if (const auto comma = name.find(','); comma != std::string::npos) name.insert(comma + 1, " ");
+    return name;
+  }
+};
+
+/// Whether errors of the arguments themselves are to be shown as JSON, which no parser has settled yet.
+bool asks_for_json(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const std::string_view next = i + 1 < argc ? argv[i + 1] : "";
+    if (word == "-ojson" || word == "--output=json") return true;
+    if ((word == "-o" || word == "--output") && next == "json") return true;
+  }
+  return false;
+}
+
+/// What a command returned, unless its output could not be written. A reader that had enough (`k4t ps | head -1`) is no
+/// error; a full disk is one, though it does not undo a change.
+Exit after_output(Exit exit, bool changes) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit;
+  // Which write failed is long past, and errno with it: a pipe without a reader says so itself.
+  pollfd output{STDOUT_FILENO, POLLOUT, 0};
+  if (::poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0) return exit;
+  k4t::cli::print_error({}, {k4t::Status::unavailable, "cannot write all results to standard output", {}});
+  return exit == Exit::done && !changes ? Exit::failed : exit;
+}
 
 /// Declares all commands; the one that is called leaves its work in `chosen`.
 class Program {
  public:
   Program() {
     app_.name("k4t");
+    app_.formatter(std::make_shared<Help>());
     app_.require_subcommand(1);
     app_.fallthrough();
-    app_.footer(exit_codes);
+    app_.footer("`k4t --help` lists the options that every command takes, and the exit codes.");
+    app_.set_help_flag("-h,--help", "Show this help");
     globals_.config_path = k4t::cli::default_config_path();
     app_.add_option("-c,--config", globals_.config_path,
-                    "The cluster's file ($K4T_CONFIG, ./k4t.toml, /etc/k4t/k4t.toml)")
+                    "The cluster's file; else $K4T_CONFIG, ./k4t.toml or /etc/k4t/k4t.toml")
         ->type_name("FILE");
     app_.add_option("-o,--output", output_, "How results are shown")
-        ->check(CLI::IsMember({"text", "json"}))
+        ->check(CLI::IsMember({"text", "json"}).description(""))
         ->type_name("text|json");
-    app_.add_flag("-v,--verbose", verbose_, "Show what drivers log; twice for more");
+    app_.add_flag("-v,--verbose", verbose_, "Show every step, and what drivers log; twice for more");
     app_.add_flag("--take-over", globals_.take_over, "Go on although another host's run did not end in order");
+    app_.set_version_flag("--version", k4t::cli::version_line(), "Show the version");
     declare_changes();
     declare_looks();
     declare_checks();
+    // Last, because commands inherit the footer that is there when they are declared.
+    app_.footer(general_footer);
   }
 
   int run(int argc, char** argv) {
+    if (argc < 2) {
+      std::fputs(app_.help().c_str(), stderr);
+      return static_cast<int>(Exit::usage);
+    }
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-      return app_.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
+      if (error.get_exit_code() == 0) return static_cast<int>(after_output(Exit{app_.exit(error)}, false));
+      Globals globals;
+      globals.json = asks_for_json(argc, argv);
+      k4t::cli::print_error(globals, {k4t::Status::invalid_argument, explain(error), {}});
+      return static_cast<int>(Exit::usage);
     }
     globals_.json = output_ == "json";
     globals_.level = verbose_ == 0   ? k4t::LogLevel::warning
                      : verbose_ == 1 ? k4t::LogLevel::info
                                      : k4t::LogLevel::trace;
     k4t::cli::watch_signals();
-    return static_cast<int>(chosen_());
+    return static_cast<int>(after_output(chosen_(), changes_));
   }
 
  private:
   using Run = std::function<Exit()>;
 
+  /// The mistake, and where to read how it is done right.
+  std::string explain(const CLI::ParseError& error) const {
+    std::string command = "k4t";
+    const CLI::App* at = &app_;
+    for (auto chosen = at->get_subcommands(); !chosen.empty(); chosen = at->get_subcommands()) {
+      at = chosen.front();
+      command += ' ' + at->get_name();
+    }
+    const std::string remedy = "; see `" + command + " --help`";
+    if (!at->get_subcommands({}).empty()) {
+      for (const auto& word : app_.remaining(true)) {
+        if (!word.starts_with('-')) return "there is no command '" + word + "'" + remedy;
+      }
+      if (error.get_name() == "RequiredError") return "a command is missing after '" + command + "'" + remedy;
+    }
+    return error.what() + remedy;
+  }
+
   CLI::App* command(const std::string& name, const std::string& help, Run run, CLI::App* parent = nullptr) {
     auto* sub = (parent == nullptr ? &app_ : parent)->add_subcommand(name, help);
+    sub->group(parent == nullptr ? group_ : "Commands");
     sub->callback([this, run = std::move(run)] { chosen_ = run; });
     return sub;
   }
 
+  CLI::App* family(const std::string& name, const std::string& help) {
+    auto* sub = app_.add_subcommand(name, help);
+    sub->group(group_)->require_subcommand(1);
+    return sub;
+  }
+
   void declare_changes() {
+    group_ = "Change the cluster";
     auto* plan =
         command("plan", "Show what apply would do, and do nothing", [this] { return run_plan(globals_, change_); });
     plan->add_option("-f,--file", change_.files, "Service files, or folders of them")->type_name("FILE")->required();
 
     auto* apply = command("apply", "Make services run and be reached as their files say",
-                          [this] { return run_apply(globals_, change_); });
+                          [this] { return change_with(k4t::cli::run_apply); });
     apply->add_option("-f,--file", change_.files, "Service files, or folders of them")->type_name("FILE")->required();
     apply->add_flag("--force", change_.force, "Also when more instances go than the cluster's limit allows");
 
-    auto* remove = command("delete", "Take services away", [this] { return run_delete(globals_, change_); });
-    remove->add_option("services", change_.services, "Their names")->type_name("SERVICE")->required();
+    auto* remove = command("delete", "Take services away", [this] { return change_with(k4t::cli::run_delete); });
+    remove->add_option("SERVICE", change_.services, "Their names")->type_name("")->required();
     remove->add_flag("-y,--yes", change_.yes, "Do not ask");
 
-    auto* sync = command("sync", "Bring gateways and DNS servers that returned to the latest version",
-                         [this] { return run_sync(globals_, repair_); });
+    auto* sync = command("sync", "Bring gateways and DNS servers that returned to the latest version", [this] {
+      changes_ = true;
+      return run_sync(globals_, repair_);
+    });
     sync->add_flag("--repair", repair_, "Also put back what was changed by hand");
   }
 
+  Exit change_with(Exit (*command_run)(const Globals&, const k4t::cli::ChangeArguments&)) {
+    changes_ = true;
+    return command_run(globals_, change_);
+  }
+
   void declare_looks() {
+    group_ = "Look at it";
     command("status", "Show the cluster; finishes or undoes what a killed command left",
             [this] { return run_status(globals_); });
     auto* ps = command("ps", "List instances", [this] { return run_ps(globals_, services_); });
-    ps->add_option("services", services_, "Only of these services")->type_name("SERVICE");
+    ps->add_option("SERVICE", services_, "Only of these services")->type_name("");
     auto* logs = command("logs", "Show what instances print", [this] { return run_logs(globals_, logs_); });
-    logs->add_option("name", logs_.name, "An instance, or a service for all of its instances")
-        ->type_name("NAME")
+    logs->add_option("NAME", logs_.name, "An instance, or a service for all of its instances")
+        ->type_name("")
         ->required();
     logs->add_flag("-f,--follow", logs_.follow, "Go on with what they print from now on");
     logs->add_option("-n,--tail", logs_.tail, "Only the last lines of each")->type_name("LINES");
@@ -94,15 +190,14 @@ class Program {
   }
 
   void declare_checks() {
-    auto* plugin = app_.add_subcommand("plugin", "Look at plugins");
-    plugin->require_subcommand(1);
+    group_ = "Check it";
+    auto* plugin = family("plugin", "Look at plugins");
     auto* ls = command(
         "ls", "List plugins, broken ones with the reason", [this] { return run_plugin_ls(globals_, folders_); },
         plugin);
     ls->add_option("--folder", folders_, "Look here instead of where the configuration says")->type_name("FOLDER");
 
-    auto* config = app_.add_subcommand("config", "Check configurations");
-    config->require_subcommand(1);
+    auto* config = family("config", "Check configurations, print their schema");
     auto* check = command(
         "check", "Say everything that is wrong with k4t.toml and service files",
         [this] { return run_config_check(globals_, change_.files); }, config);
@@ -110,8 +205,8 @@ class Program {
     auto* schema = command(
         "schema", "Print the JSON Schema of a file, for editors",
         [this] { return run_config_schema(globals_, schema_); }, config);
-    schema->add_option("which", schema_, "Of which file")
-        ->check(CLI::IsMember({"cluster", "service"}))
+    schema->add_option("FILE", schema_, "Of which file")
+        ->check(CLI::IsMember({"cluster", "service"}).description(""))
         ->type_name("cluster|service");
 
     command("doctor", "Check every configured thing and say what to do", [this] { return run_doctor(globals_); });
@@ -127,6 +222,8 @@ class Program {
   k4t::cli::LogsArguments logs_;
   std::vector<std::string> folders_;
   std::string schema_ = "cluster";
+  std::string group_;
+  bool changes_ = false;
   Run chosen_;
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 
 namespace k4t::cli {
 namespace {
@@ -38,14 +37,22 @@ Style style_of(Mood mood) {
 /// Cut to `columns`, at a character's border.
 std::string cut(const std::string& text, std::size_t columns) {
   if (columns_of(text) <= columns) return text;
+  if (columns == 0) return {};
   std::string kept;
   std::size_t used = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool begins = (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
+  for (const char byte : text) {
+    const bool begins = (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
     if (begins && ++used >= columns) break;
-    kept += text[i];
+    kept += byte;
   }
   return kept + "…";
+}
+
+bool is_witness(const Happening& happening) { return happening.subject.starts_with("witness "); }
+
+std::string brief(const Happening& happening) {
+  const bool with_detail = !happening.detail.empty() && happening.total == 0;
+  return happening.state + (with_detail ? " (" + happening.detail + ")" : "");
 }
 
 }  // namespace
@@ -55,6 +62,16 @@ Mood mood_of(const std::string& state) {
                                           "aborted", "committed", "claimed", "voted",   "fetched",  "closed"};
   if (good.contains(state)) return Mood::good;
   return state == "failed" || state == "refused" ? Mood::bad : Mood::active;
+}
+
+bool is_routine(const Happening& happening) {
+  if (mood_of(happening.state) == Mood::bad) return false;
+  return is_witness(happening) || happening.state == "observing" || happening.state == "observed";
+}
+
+void Progress::told(const std::string& warning) {
+  const std::scoped_lock lock(mutex_);
+  is_new(warning);
 }
 
 std::string human_bytes(std::uint64_t bytes) {
@@ -77,22 +94,47 @@ void LineReporter::write(const std::string& line) {
   std::fflush(out_);
 }
 
+LineReporter::~LineReporter() { LineReporter::rest(); }
+
+void LineReporter::rest() {
+  const std::scoped_lock lock(mutex_);
+  write_held();
+}
+
+void LineReporter::write_held() {
+  for (const auto& [subject, line] : held_) write(line);
+  held_.clear();
+}
+
 void LineReporter::stage(const std::string& what) {
   const std::scoped_lock lock(mutex_);
+  write_held();
+  begun_.clear();
   write("== " + what);
 }
 
 void LineReporter::happening(const Happening& happening) {
   const std::scoped_lock lock(mutex_);
-  const std::string what = happening.state + (happening.total > 0 ? "" : happening.detail);
+  if (!shows_all()) {
+    held_.erase(happening.subject);
+    if (is_routine(happening)) return;
+    const bool first = begun_.insert(happening.subject).second;
+    if (mood_of(happening.state) == Mood::active && !first) return;
+  }
+  const std::string what = brief(happening);
   if (std::exchange(last_[happening.subject], what) == what) return;
-  write(happening.subject + ": " + happening.state +
-        (happening.detail.empty() || happening.total > 0 ? "" : " (" + happening.detail + ")"));
+  const std::string line = happening.subject + ": " + what;
+  // A witness that has no register yet refuses first and is given one then: only what it ends with is worth a line.
+  if (!shows_all() && is_witness(happening)) {
+    held_[happening.subject] = line;
+  } else {
+    write(line);
+  }
 }
 
 void LineReporter::warning(const std::string& text) {
   const std::scoped_lock lock(mutex_);
-  write("warning: " + text);
+  if (is_new(text)) write("warning: " + text);
 }
 
 void LineReporter::log(LogLevel level, const std::string& text) {
@@ -108,43 +150,66 @@ LiveReporter::~LiveReporter() {
   finish_block();
 }
 
+void LiveReporter::rest() {
+  const std::scoped_lock lock(mutex_);
+  finish_block();
+}
+
+void LiveReporter::write(const std::string& text) {
+  std::fputs(terminal_.utf8 ? text.c_str() : in_ascii(text).c_str(), out_);
+  std::fflush(out_);
+}
+
+/// Never wider than the terminal: a line that wraps is two, and moving up by one would miss the first.
 std::string LiveReporter::line_of(const Happening& happening) const {
   const Mood mood = mood_of(happening.state);
   std::string words = happening.state;
   const std::string amount = amount_of(happening);
   if (!amount.empty()) words += ' ' + amount;
   if (!happening.detail.empty()) words += " · " + happening.detail;
-  const std::string subject = printable(happening.subject);
-  const std::size_t room = terminal_.width > columns_of(subject) + 8 ? terminal_.width - columns_of(subject) - 8 : 8;
+  constexpr std::size_t margin = 5;  // two blanks, a sign, a blank, and the last column, which some terminals wrap at
+  const std::size_t width = terminal_.width > margin ? terminal_.width - margin : 1;
+  const std::string subject = cut(printable(happening.subject), width);
+  const std::size_t used = columns_of(subject) + 2;
   const Style look = mood == Mood::bad ? Style::bad : Style::dim;
-  return "  " + styled(symbol_of(mood), style_of(mood), terminal_.colours) + ' ' + subject + "  " +
-         styled(cut(printable(words), room), look, terminal_.colours);
+  std::string line = "  " + styled(symbol_of(mood), style_of(mood), terminal_.colours) + ' ' + subject;
+  if (used < width) line += "  " + styled(cut(printable(words), width - used), look, terminal_.colours);
+  return line;
 }
 
 void LiveReporter::stage(const std::string& what) {
   const std::scoped_lock lock(mutex_);
   finish_block();
-  std::fprintf(out_, "%s\n", styled(printable(what), Style::bold, terminal_.colours).c_str());
-  std::fflush(out_);
+  write(styled(printable(what), Style::bold, terminal_.colours) + '\n');
+}
+
+/// False where nothing is to be drawn because of it. What is routine has a line only while it lasts.
+bool LiveReporter::update(const Happening& happening) {
+  const auto known = std::find_if(block_.begin(), block_.end(),
+                                  [&](const Happening& other) { return other.subject == happening.subject; });
+  const bool routine = !shows_all() && is_routine(happening);
+  if (known == block_.end()) {
+    if (routine && mood_of(happening.state) == Mood::good) return false;
+    block_.push_back(happening);
+    return true;
+  }
+  if (routine && !is_routine(*known)) return false;
+  const bool changed = known->state != happening.state;
+  if (routine && mood_of(happening.state) == Mood::good) {
+    block_.erase(known);
+  } else {
+    *known = happening;
+  }
+  return changed || std::chrono::steady_clock::now() - last_draw_ >= redraw_interval;
 }
 
 void LiveReporter::happening(const Happening& happening) {
   const std::scoped_lock lock(mutex_);
-  const auto known = std::find_if(block_.begin(), block_.end(),
-                                  [&](const Happening& other) { return other.subject == happening.subject; });
-  const bool state_changed = known == block_.end() || known->state != happening.state;
-  if (known == block_.end()) {
-    block_.push_back(happening);
-  } else {
-    *known = happening;
-  }
-  const auto now = std::chrono::steady_clock::now();
-  if (!state_changed && now - last_draw_ < redraw_interval) return;
-  last_draw_ = now;
-  redraw();
+  if (update(happening)) redraw();
 }
 
 void LiveReporter::redraw() {
+  last_draw_ = std::chrono::steady_clock::now();
   // Only as much as fits on the screen can be drawn in place: things still at work first, then the newest.
   const std::size_t room = terminal_.height > 4 ? terminal_.height - 3 : 1;
   std::vector<const Happening*> shown;
@@ -156,31 +221,32 @@ void LiveReporter::redraw() {
     shown.erase(shown.begin(), shown.begin() + static_cast<std::ptrdiff_t>(hidden));
   }
   std::string text;
-  if (drawn_ > 0) text += "\x1b[" + std::to_string(drawn_) + 'A';
-  if (hidden > 0) text += "\x1b[2K  … and " + std::to_string(hidden) + " more\n";
-  for (const Happening* happening : shown) text += "\x1b[2K" + line_of(*happening) + '\n';
+  if (drawn_ > 0) text += "\x1b[" + std::to_string(drawn_) + "A\x1b[J";
+  if (hidden > 0) text += "  … and " + std::to_string(hidden) + " more\n";
+  for (const Happening* happening : shown) text += line_of(*happening) + '\n';
   drawn_ = shown.size() + (hidden > 0 ? 1 : 0);
-  std::fputs(text.c_str(), out_);
-  std::fflush(out_);
+  if (!text.empty()) write(text);
 }
 
+/// The block stays on the screen as it ended. Something routine that is not over is not worth a lasting line.
 void LiveReporter::finish_block() {
-  if (!block_.empty()) redraw();
+  if (!shows_all()) std::erase_if(block_, is_routine);
+  if (!block_.empty() || drawn_ > 0) redraw();
   block_.clear();
   drawn_ = 0;
 }
 
 void LiveReporter::print_above(const std::string& line) {
-  if (drawn_ > 0) std::fprintf(out_, "\x1b[%zuA\x1b[J", drawn_);
+  std::string text;
+  if (drawn_ > 0) text += "\x1b[" + std::to_string(drawn_) + "A\x1b[J";
   drawn_ = 0;
-  std::fprintf(out_, "%s\n", line.c_str());
+  write(text + line + '\n');
   if (!block_.empty()) redraw();
-  std::fflush(out_);
 }
 
 void LiveReporter::warning(const std::string& text) {
   const std::scoped_lock lock(mutex_);
-  print_above(styled("warning: ", Style::warning, terminal_.colours) + printable(text));
+  if (is_new(text)) print_above(styled("warning: ", Style::warning, terminal_.colours) + printable(text));
 }
 
 void LiveReporter::log(LogLevel level, const std::string& text) {
@@ -189,7 +255,7 @@ void LiveReporter::log(LogLevel level, const std::string& text) {
   print_above(styled(printable(text), Style::dim, terminal_.colours));
 }
 
-std::unique_ptr<operation::Reporter> make_reporter(std::FILE* out, LogLevel level) {
+std::unique_ptr<Progress> make_reporter(std::FILE* out, LogLevel level) {
   const Terminal terminal = terminal_of(out);
   if (terminal.interactive) return std::make_unique<LiveReporter>(out, terminal, level);
   return std::make_unique<LineReporter>(out, level);

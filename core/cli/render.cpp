@@ -12,10 +12,6 @@ using operation::Preview;
 using operation::Report;
 using txn::Standing;
 
-std::string plural(std::size_t count, const std::string& noun) {
-  return std::to_string(count) + ' ' + noun + (count == 1 ? "" : "s");
-}
-
 std::string join(const std::vector<std::string>& parts, const std::string& between) {
   std::string text;
   for (const auto& part : parts) text += (text.empty() ? "" : between) + part;
@@ -96,6 +92,10 @@ void render_lagging(const Report& report, bool colours, std::string& text) {
 
 }  // namespace
 
+std::string plural(std::size_t count, const std::string& noun) {
+  return std::to_string(count) + ' ' + noun + (count == 1 ? "" : "s");
+}
+
 std::string human_age(std::int64_t seconds) {
   if (seconds < 0) return "?";
   if (seconds < 120) return std::to_string(seconds) + " s";
@@ -132,10 +132,12 @@ std::string render_preview(const Preview& preview, bool colours) {
   for (const auto& problem : plan.problems) {
     text += styled("problem: ", Style::bad, colours) + printable(problem) + '\n';
   }
-  if (preview.nothing_to_do()) {
+  if (!plan.problems.empty()) {
+    text += "This cannot be done as it is; nothing has changed.\n";
+  } else if (preview.nothing_to_do()) {
     text += "Nothing to do: " + plural(plan.kept.size(), "instance") + " as wanted, " +
             version_text(preview.assessment.latest) + " is served.\n";
-  } else if (plan.problems.empty()) {
+  } else {
     text += plural(plan.creations.size(), "instance") + " to start, " + std::to_string(plan.removals.size()) +
             " to remove, " + std::to_string(plan.kept.size()) + " unchanged.\n";
   }
@@ -168,12 +170,12 @@ std::string render_report(const Report& report, bool colours) {
           styled("Nothing to do.", Style::good, colours) + " Everything is as wanted; nothing was written anywhere.\n";
       break;
     case Ending::done:
-      text = styled("Done.", Style::good, colours) + ' ' + version_text(report.latest) +
+      text = styled("Done.", Style::good, colours) + " Version " + std::to_string(report.version) +
              " is served by every gateway and DNS server.\n";
       break;
     case Ending::lagging:
-      text = styled("Done, but not everywhere.", Style::warning, colours) + ' ' + version_text(report.latest) +
-             " is decided; still to catch up:\n";
+      text = styled("Done, but not everywhere.", Style::warning, colours) + " Version " +
+             std::to_string(report.version) + " is decided; still to catch up:\n";
       render_lagging(report, colours, text);
       text += "They catch up with the next command that changes something, or with `k4t sync`.\n";
       break;
@@ -286,11 +288,12 @@ std::string render_status(const model::Cluster& cluster, const operation::Status
 Json status_json(const model::Cluster& cluster, const operation::Status& status) {
   Json nodes = Json::array();
   for (const auto& view : status.nodes) {
-    Json node{{"name", view.name}, {"instances", view.instances.size()}};
+    Json node{{"name", view.name}};
     if (view.problem) {
       node["problem"] = view.problem->message;
     } else {
       node["info"] = view.info;
+      node["instances"] = view.instances.size();
     }
     nodes.push_back(node);
   }

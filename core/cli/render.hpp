@@ -25,6 +25,9 @@ Json status_json(const model::Cluster& cluster, const operation::Status& status)
 /// `k4t ps`. `now_s` is Unix time.
 std::string render_instances(const std::vector<plan::Placed>& instances, std::int64_t now_s, bool colours);
 
+/// "1 node", "2 nodes".
+std::string plural(std::size_t count, const std::string& noun);
+
 /// "3 s", "12 min", "5 h", "9 d".
 std::string human_age(std::int64_t seconds);
 

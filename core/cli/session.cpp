@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
@@ -13,6 +14,7 @@
 #include <thread>
 
 #include "cli/console.hpp"
+#include "config/message_ids.hpp"
 #include "k4t/http.hpp"
 
 namespace k4t::cli {
@@ -97,6 +99,15 @@ std::vector<config::Diagnostic> check_drivers(const plugin::Catalog& catalog, co
   return found;
 }
 
+/// Who has no k4t.toml is new here, or in another folder than they think.
+void explain_missing(config::Diagnostic& diagnostic) {
+  diagnostic.cause = "there is no such cluster file";
+  diagnostic.remedy =
+      "name it with -c FILE or K4T_CONFIG, or go to the folder that has k4t.toml; to make one, begin with "
+      "config/k4t.toml"
+      " of the documentation, an annotated example, and try it with `k4t config check`";
+}
+
 }  // namespace
 
 std::string default_config_path() {
@@ -114,17 +125,37 @@ std::vector<std::string> default_plugin_folders() {
   return {K4T_PLUGIN_FOLDER};
 }
 
+Result<std::vector<std::string>> expand(const std::vector<std::string>& files) {
+  std::vector<std::string> all;
+  for (const auto& file : files) {
+    std::error_code error;
+    if (!fs::is_directory(file, error)) {
+      all.push_back(file);
+      continue;
+    }
+    std::vector<std::string> inside;
+    for (const auto& entry : fs::directory_iterator(file, error)) {
+      if (entry.path().extension() == ".toml") inside.push_back(entry.path().string());
+    }
+    if (error) return Error{Status::unavailable, "cannot read the folder " + file + ": " + error.message(), {}};
+    if (inside.empty()) return Error{Status::invalid_argument, "the folder " + file + " holds no .toml file", {}};
+    std::sort(inside.begin(), inside.end());
+    all.insert(all.end(), inside.begin(), inside.end());
+  }
+  return all;
+}
+
 void print_diagnostics(const Globals& globals, const std::vector<config::Diagnostic>& diagnostics,
                        const config::Sources& sources) {
   if (globals.json) {
-    std::puts(config::render_json(diagnostics).dump(2).c_str());
+    std::puts(config::render_json(diagnostics).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
     return;
   }
   if (diagnostics.empty()) return;
   const Terminal terminal = terminal_of(stderr);
   const auto text = terminal.interactive ? config::render_terminal(diagnostics, sources, terminal.colours)
                                          : config::render_plain(diagnostics);
-  std::fputs(text.c_str(), stderr);
+  put(stderr, text);
 }
 
 void print_error(const Globals& globals, const Error& error) {
@@ -135,18 +166,21 @@ void print_error(const Globals& globals, const Error& error) {
     return;
   }
   const Terminal terminal = terminal_of(stderr);
-  std::fprintf(stderr, "%s%s\n", styled("error: ", Style::bad, terminal.colours).c_str(),
-               printable(error.message).c_str());
+  put(stderr, styled("error: ", Style::bad, terminal.colours) + printable(error.message) + '\n');
   if (error.detail.empty()) return;
   std::string indented = "  " + printable(error.detail, true);
   for (auto at = indented.find('\n'); at != std::string::npos; at = indented.find('\n', at + 3))
     indented.insert(at + 1, "  ");
-  std::fprintf(stderr, "%s\n", styled(indented, Style::dim, terminal.colours).c_str());
+  put(stderr, styled(indented, Style::dim, terminal.colours) + '\n');
 }
 
 std::unique_ptr<Session> Session::open(const Globals& globals, const std::vector<std::string>& service_files) {
   auto loaded = config::load(globals.config_path, service_files, {default_plugin_folders()});
   auto diagnostics = loaded.diagnostics;
+  for (auto& diagnostic : diagnostics) {
+    if (diagnostic.id == config::id::missing_file && diagnostic.file == globals.config_path)
+      explain_missing(diagnostic);
+  }
   std::unique_ptr<Session> session(new Session);
   session->globals_ = globals;
   if (loaded.ok()) {
@@ -159,6 +193,7 @@ std::unique_ptr<Session> Session::open(const Globals& globals, const std::vector
   const bool wrong = config::has_errors(diagnostics);
   if (wrong || !globals.json) print_diagnostics(globals, diagnostics, loaded.sources);
   if (wrong) return nullptr;
+  session->warnings_ = std::move(diagnostics);
   session->fleet_ = std::make_unique<drivers::Fleet>(
       session->cluster_,
       [&catalog = session->catalog_](const std::string& driver, const std::string& kind,

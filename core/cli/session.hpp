@@ -31,6 +31,9 @@ std::string default_config_path();
 /// Where plugins are when k4t.toml does not say: beside the program in a build tree, else where they were installed.
 std::vector<std::string> default_plugin_folders();
 
+/// Service files as given; of a folder all that end in .toml, sorted.
+Result<std::vector<std::string>> expand(const std::vector<std::string>& files);
+
 /// Prints what is wrong with a configuration on standard error, as JSON on standard output where asked.
 void print_diagnostics(const Globals& globals, const std::vector<config::Diagnostic>& diagnostics,
                        const config::Sources& sources);
@@ -48,6 +51,8 @@ class Session {
   [[nodiscard]] const Globals& globals() const { return globals_; }
   [[nodiscard]] const model::Cluster& cluster() const { return cluster_; }
   [[nodiscard]] const std::vector<model::Service>& services() const { return services_; }
+  /// What is odd and not wrong; it has been printed, except where JSON was asked for.
+  [[nodiscard]] const std::vector<config::Diagnostic>& warnings() const { return warnings_; }
   [[nodiscard]] const plugin::Catalog& catalog() const { return catalog_; }
   [[nodiscard]] const drivers::Fleet& fleet() const { return *fleet_; }
 
@@ -63,6 +68,7 @@ class Session {
   Globals globals_;
   model::Cluster cluster_;
   std::vector<model::Service> services_;
+  std::vector<config::Diagnostic> warnings_;
   plugin::Catalog catalog_;
   std::unique_ptr<drivers::Fleet> fleet_;
   std::unique_ptr<store::Store> store_;

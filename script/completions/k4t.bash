@@ -1,0 +1,53 @@
+# Completion for bash. A test compares it with `k4t --help`.
+
+_k4t_services() {
+  # Names come from the cluster itself; where it cannot be read, nothing is offered.
+  "${COMP_WORDS[0]}" ps 2>/dev/null </dev/null | awk 'NR > 1 { print $1 }' | sort -u
+}
+
+_k4t_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2"); }
+
+_k4t() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+  local global='-h --help -c --config -o --output -v --verbose --take-over'
+  local command= sub= i
+  COMPREPLY=()
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      -c | --config | -o | --output | -f | --file | -n | --tail | --folder) ((i++)) ;;
+      -*) ;;
+      *) if [ -z "$command" ]; then command=${COMP_WORDS[i]}; elif [ -z "$sub" ]; then sub=${COMP_WORDS[i]}; fi ;;
+    esac
+  done
+
+  case $before in
+    -o | --output) _k4t_words 'text json' "$word"; return ;;
+    -c | --config | -f | --file | --folder)
+      compopt -o filenames 2>/dev/null
+      mapfile -t COMPREPLY < <(compgen -f -- "$word")
+      return ;;
+    -n | --tail) return ;;
+  esac
+
+  case $command in
+    '') if [[ $word == -* ]]; then _k4t_words "$global --version" "$word"; else
+          _k4t_words 'plan apply delete sync status ps logs version plugin config doctor' "$word"; fi ;;
+    plan) _k4t_words "$global -f --file" "$word" ;;
+    apply) _k4t_words "$global -f --file --force" "$word" ;;
+    delete) if [[ $word == -* ]]; then _k4t_words "$global -y --yes" "$word"; else
+          _k4t_words "$(_k4t_services)" "$word"; fi ;;
+    sync) _k4t_words "$global --repair" "$word" ;;
+    ps) if [[ $word == -* ]]; then _k4t_words "$global" "$word"; else _k4t_words "$(_k4t_services)" "$word"; fi ;;
+    logs) if [[ $word == -* ]]; then _k4t_words "$global -f --follow -n --tail -t --timestamps" "$word"; else
+          _k4t_words "$(_k4t_services)" "$word"; fi ;;
+    plugin) if [ -n "$sub" ]; then _k4t_words "$global --folder" "$word"; else _k4t_words "ls $global" "$word"; fi ;;
+    config)
+      case $sub in
+        check) _k4t_words "$global -f --file" "$word" ;;
+        schema) _k4t_words "cluster service $global" "$word" ;;
+        *) _k4t_words "check schema $global" "$word" ;;
+      esac ;;
+    *) _k4t_words "$global" "$word" ;;
+  esac
+}
+complete -F _k4t k4t
