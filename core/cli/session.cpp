@@ -80,9 +80,12 @@ std::vector<config::Diagnostic> check_driver(const plugin::Catalog& catalog, con
     missing.line = place->at.line;
     missing.column = place->at.column;
   }
-  missing.cause = library.error().message;
-  missing.remedy = "see `k4t plugin ls`, and [plugins] folders in k4t.toml";
-  missing.id = "K4T-CFG-090";
+  // The catalog's message begins with its id, which has its own place here.
+  const std::string& message = library.error().message;
+  const auto colon = message.find(": ");
+  missing.id = message.substr(0, colon);
+  missing.cause = colon == std::string::npos ? message : message.substr(colon + 2);
+  missing.remedy = "`k4t plugin ls` shows what there is";
   return {missing};
 }
 
