@@ -70,6 +70,13 @@ Result<runtime::NodeInfo> NodeClient::info(CallSink* sink) {
 
 Result<std::vector<runtime::Instance>> NodeClient::list(const std::string& cluster, CallSink* sink) {
   K4T_ASSIGN(auto reply, call<runtime::method::List>({cluster}, read_timeout, sink));
+  for (const auto& instance : reply.instances) {
+    const auto label = instance.labels.find(runtime::label::cluster);
+    if (label != instance.labels.end() && label->second == cluster) continue;
+    // Whatever is listed and not wanted is removed, so that one foreign instance makes the whole list worthless.
+    return Error{
+        Status::fatal, "node '" + node_.name + "' listed the instance '" + instance.name + "' of another cluster", {}};
+  }
   return std::move(reply.instances);
 }
 
@@ -123,7 +130,10 @@ Result<void> GatewayClient::abort(const std::string& txn, const CallOptions& opt
 Result<std::vector<gateway::ConnectionCount>> GatewayClient::connections(
     const std::vector<gateway::Endpoint>& endpoints) {
   K4T_ASSIGN(auto reply, call<gateway::method::Connections>({endpoints}, {read_timeout, nullptr}));
-  if (reply.counts.size() != endpoints.size()) {
+  const auto asked_for = [](const gateway::ConnectionCount& count, const gateway::Endpoint& endpoint) {
+    return count.endpoint == endpoint;
+  };
+  if (!std::equal(reply.counts.begin(), reply.counts.end(), endpoints.begin(), endpoints.end(), asked_for)) {
     return Error{Status::fatal, "gateway '" + config().name + "' counted other endpoints than it was asked for", {}};
   }
   return std::move(reply.counts);

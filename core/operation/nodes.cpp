@@ -162,30 +162,74 @@ Result<void> await_one(const Environment& environment, const plan::Placed& place
   return {};
 }
 
-/// What is known of connections while instances drain.
-struct Draining {
-  std::set<std::string> silent;  ///< gateways that do not answer: they lag anyway, waiting would not help them
-  bool unknowable = false;       ///< a gateway serves and cannot count: only the time-out is left
+/// What the gateways hold of connections at one look.
+struct Held {
+  std::map<gateway::Endpoint, std::uint64_t> connections;
+  bool known = true;  ///< false: a gateway that serves did not tell, so there may be more
 };
 
-/// Connections that the gateways hold to each endpoint.
-std::map<gateway::Endpoint, std::uint64_t> count_connections(const Environment& environment,
-                                                             const std::vector<gateway::Endpoint>& endpoints,
-                                                             Draining& draining) {
-  std::map<gateway::Endpoint, std::uint64_t> held;
-  for (const auto& gateway : environment.fleet.gateways()) {
-    if (draining.silent.contains(gateway->config().name)) continue;
-    const auto counts = gateway->connections(endpoints);
-    if (!counts) {
-      draining.silent.insert(gateway->config().name);
-      draining.unknowable = draining.unknowable || counts.status() == Status::unsupported;
-      environment.reporter.warning("gateway '" + gateway->config().name +
-                                   "' cannot tell its connections: " + counts.error().message);
-      continue;
+/// Asks those gateways that serve; each reason for not telling is told to the user once.
+class ConnectionCounter {
+ public:
+  ConnectionCounter(const Environment& environment, const std::set<std::string>& serving)
+      : environment_(environment), serving_(serving) {}
+
+  Held count(const std::vector<gateway::Endpoint>& endpoints) {
+    Held held;
+    for (const auto& gateway : environment_.fleet.gateways()) {
+      const std::string& name = gateway->config().name;
+      if (!serving_.contains(name)) continue;
+      const auto counts = gateway->connections(endpoints);
+      if (counts) {
+        for (const auto& count : *counts) held.connections[count.endpoint] += count.connections;
+        continue;
+      }
+      held.known = false;
+      if (!told_.insert(name + counts.error().message).second) continue;
+      environment_.reporter.warning("gateway '" + name + "' cannot tell its connections: " + counts.error().message);
     }
-    for (const auto& count : *counts) held[count.endpoint] += count.connections;
+    return held;
   }
-  return held;
+
+ private:
+  const Environment& environment_;
+  const std::set<std::string>& serving_;
+  std::set<std::string> told_;
+};
+
+/// Whether the instance may go: nobody holds a connection to it, or its service's drain time-out is over.
+bool is_drained(const Environment& environment, const plan::Placed& placed, const Held& held,
+                const model::Service* service, std::chrono::steady_clock::duration waited) {
+  std::uint64_t connections = 0;
+  for (const auto& endpoint : placed.endpoints()) {
+    if (const auto found = held.connections.find(endpoint); found != held.connections.end()) {
+      connections += found->second;
+    }
+  }
+  if (!placed.alive() || (connections == 0 && held.known)) {
+    environment.reporter.happening({subject_of(placed), "drained", {}, 0, 0});
+    return true;
+  }
+  const std::string left = held.known ? std::to_string(connections) : "an unknown number of";
+  const auto limit_s = service == nullptr ? model::Service{}.drain_timeout_s : service->drain_timeout_s;
+  if (waited < std::chrono::seconds(limit_s)) {
+    environment.reporter.happening({subject_of(placed), "draining", left + " connections left", 0, 0});
+    return false;
+  }
+  environment.reporter.warning(subject_of(placed) + " still has " + left + " connections after its drain time-out of " +
+                               std::to_string(limit_s) + " s; they are cut");
+  return true;
+}
+
+/// How long the driver may take to stop an instance: its own limit, and at least this.
+constexpr std::uint32_t shortest_stop_s = 60;
+
+std::uint32_t stop_timeout_s(const plan::Placed& placed, const std::vector<model::Service>& services) {
+  std::uint32_t longest = shortest_stop_s;
+  for (const auto& service : services) {
+    if (service.name == placed.service) longest = std::max(longest, service.stop_timeout_s);
+  }
+  return longest;
 }
 
 }  // namespace
@@ -249,51 +293,38 @@ Result<void> await_healthy(const Environment& environment, const std::vector<pla
       instances, most_calls, [&](const plan::Placed& placed) { return await_one(environment, placed, services); }));
 }
 
-void await_drained(const Environment& environment, const std::vector<plan::Placed>& instances,
-                   const std::vector<model::Service>& services) {
+Result<void> await_drained(const Environment& environment, const std::vector<plan::Placed>& instances,
+                           const std::vector<model::Service>& services, const std::set<std::string>& serving) {
   const auto begun = std::chrono::steady_clock::now();
   std::vector<plan::Placed> waiting = instances;
-  Draining draining;
-  while (!waiting.empty() && !environment.interrupted) {
+  ConnectionCounter counter(environment, serving);
+  while (!waiting.empty()) {
+    if (environment.interrupted) return interrupted_error();
     std::vector<gateway::Endpoint> endpoints;
     for (const auto& placed : waiting) {
       for (const auto& endpoint : placed.endpoints()) endpoints.push_back(endpoint);
     }
-    if (endpoints.empty()) return;
-    const auto held = count_connections(environment, endpoints, draining);
+    if (endpoints.empty()) return {};
+    const Held held = counter.count(endpoints);
     std::erase_if(waiting, [&](const plan::Placed& placed) {
-      std::uint64_t connections = 0;
-      for (const auto& endpoint : placed.endpoints()) {
-        if (const auto found = held.find(endpoint); found != held.end()) connections += found->second;
-      }
-      if (connections == 0 && !draining.unknowable) {
-        environment.reporter.happening({subject_of(placed), "drained", {}, 0, 0});
-        return true;
-      }
-      const auto* service = service_of(placed, services);
-      const auto limit_s = service == nullptr ? model::Service{}.drain_timeout_s : service->drain_timeout_s;
-      if (std::chrono::steady_clock::now() - begun < std::chrono::seconds(limit_s)) {
-        environment.reporter.happening(
-            {subject_of(placed), "draining", std::to_string(connections) + " connections left", 0, 0});
-        return false;
-      }
-      environment.reporter.warning(subject_of(placed) + " still has " + std::to_string(connections) +
-                                   " connections after its drain time-out of " + std::to_string(limit_s) +
-                                   " s; they are cut");
-      return true;
+      return is_drained(environment, placed, held, service_of(placed, services),
+                        std::chrono::steady_clock::now() - begun);
     });
     if (!waiting.empty()) environment.pause(drain_poll);
   }
+  return {};
 }
 
-Result<void> remove_instances(const Environment& environment, const std::vector<plan::Placed>& instances) {
+Result<void> remove_instances(const Environment& environment, const std::vector<plan::Placed>& instances,
+                              const std::vector<model::Service>& services) {
   return first_error(
       platform::parallel_map(instances, call_limit(environment), [&](const plan::Placed& placed) -> Result<void> {
         Telling telling(environment, subject_of(placed));
         K4T_ASSIGN(auto* node, node_of(environment, placed.node));
         telling.tell("stopping");
         // Removing does not stop at an interruption: half of it would be left for the next command.
-        if (auto stopped = node->stop(placed.name, 60, nullptr); !stopped && stopped.status() != Status::not_found) {
+        auto stopped = node->stop(placed.name, stop_timeout_s(placed, services), nullptr);
+        if (!stopped && stopped.status() != Status::not_found) {
           telling.tell("failed", stopped.error().message);
           return stopped;
         }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,12 +28,15 @@ Result<void> create_instances(const Environment& environment, const std::vector<
 Result<void> await_healthy(const Environment& environment, const std::vector<plan::Placed>& instances,
                            const std::vector<model::Service>& services);
 
-/// Waits until no gateway that answers holds a connection to the instances any more, or an instance's service has used
-/// up its drain time-out, which is told as a warning.
-void await_drained(const Environment& environment, const std::vector<plan::Placed>& instances,
-                   const std::vector<model::Service>& services);
+/// Waits until none of the gateways named in `serving` holds a connection to the instances any more, or an instance's
+/// service has used up its drain time-out, which is told as a warning. A gateway that does not answer now may hold any
+/// number. DEADLINE: the user interrupted it. Of several services of one name in `services` the first counts.
+Result<void> await_drained(const Environment& environment, const std::vector<plan::Placed>& instances,
+                           const std::vector<model::Service>& services, const std::set<std::string>& serving);
 
-/// Stops and removes instances, many at once; goes on after an error and returns the first.
-Result<void> remove_instances(const Environment& environment, const std::vector<plan::Placed>& instances);
+/// Stops and removes instances, many at once; goes on after an error and returns the first. `services` tell how long an
+/// instance may take to stop.
+Result<void> remove_instances(const Environment& environment, const std::vector<plan::Placed>& instances,
+                              const std::vector<model::Service>& services);
 
 }  // namespace k4t::operation

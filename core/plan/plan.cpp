@@ -54,7 +54,7 @@ class Planner {
       plan_.warnings.push_back("node '" + view.name +
                                "' cannot be read, so nothing is changed there: " + view.problem->message);
       for (const Placed& placed : world_.last_known) {
-        if (placed.node == view.name) unreadable_.push_back(placed);
+        if (placed.node == view.name && may_be_counted(placed)) unreadable_.push_back(placed);
       }
       return;
     }
@@ -66,6 +66,16 @@ class Planner {
         plan_.warnings.push_back(placed.error().message);
       }
     }
+  }
+
+  /// What is remembered may have been replaced since, and what was never served may never have been healthy: where a
+  /// service is reached through gateways or names, only what the latest state names is taken to be there.
+  [[nodiscard]] bool may_be_counted(const Placed& placed) const {
+    const auto service = std::find_if(services_.begin(), services_.end(),
+                                      [&](const model::Service& one) { return one.name == placed.service; });
+    if (service == services_.end() || is_routed(placed)) return true;
+    return std::none_of(service->expose.begin(), service->expose.end(),
+                        [&](const model::Expose& expose) { return placed.ports.contains(expose.port); });
   }
 
   /// Everything that is on a node takes its room until it is gone, what this plan removes included.
@@ -270,12 +280,29 @@ class Planner {
     plan_.state = routing_state(cluster_, services_, routed);
     // A cluster that never had anything and wants nothing needs no first version.
     plan_.state_changes = world_.latest ? differs(*world_.latest, plan_.state) : !services_.empty();
+    warn_of_left_members();
     for (const Creation& creation : plan_.creations) {
       if (creation.spec.name.size() > 63) {
         plan_.problems.push_back("the instance name '" + creation.spec.name +
                                  "' is longer than 63 characters; shorten the cluster's or the service's name");
       }
     }
+  }
+
+  /// Taking a member out of k4t.toml declares it gone; if it is not, it goes on as before.
+  void warn_of_left_members() {
+    if (!world_.latest) return;
+    const auto warn = [this](const char* kind, const std::vector<std::string>& before,
+                             const std::vector<std::string>& after) {
+      for (const auto& name : before) {
+        if (std::find(after.begin(), after.end(), name) != after.end()) continue;
+        plan_.warnings.push_back(std::string(kind) + " '" + name +
+                                 "' is not in k4t.toml any more and is left as it is: switch it off, for it still "
+                                 "serves the version that it was last given");
+      }
+    };
+    warn("gateway", world_.latest->gateway_members, plan_.state.gateway_members);
+    warn("dns server", world_.latest->dns_members, plan_.state.dns_members);
   }
 
   const model::Cluster& cluster_;

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <sstream>
 #include <tuple>
 
 namespace k4t::plan {
@@ -204,6 +205,30 @@ std::set<std::string> lines_of(const model::State& state) {
   return lines;
 }
 
+/// Where SRV records lead, through the addresses of their targets.
+std::vector<gateway::Endpoint> named_endpoints(const dns::State& state) {
+  std::multimap<std::string, std::string> addresses;
+  for (const auto& set : state.records) {
+    if (set.type != dns::Type::a && set.type != dns::Type::aaaa) continue;
+    for (const auto& value : set.values) addresses.emplace(set.name, value);
+  }
+  std::vector<gateway::Endpoint> endpoints;
+  for (const auto& set : state.records) {
+    if (set.type != dns::Type::srv) continue;
+    for (const auto& value : set.values) {
+      std::istringstream text(value);
+      std::uint16_t priority = 0;
+      std::uint16_t weight = 0;
+      std::uint16_t port = 0;
+      std::string target;
+      if (!(text >> priority >> weight >> port >> target)) continue;
+      const auto [first, last] = addresses.equal_range(target);
+      for (auto at = first; at != last; ++at) endpoints.push_back({at->second, port});
+    }
+  }
+  return endpoints;
+}
+
 }  // namespace
 
 model::State routing_state(const model::Cluster& cluster, const std::vector<model::Service>& services,
@@ -215,6 +240,8 @@ model::State routing_state(const model::Cluster& cluster, const std::vector<mode
 
 std::vector<gateway::Endpoint> routed_endpoints(const model::State& state) {
   std::vector<gateway::Endpoint> endpoints;
+  // With gateways the names lead to these, not to instances.
+  if (state.gateway_members.empty()) endpoints = named_endpoints(state.dns);
   for (const auto& backend : state.gateways.backends) {
     endpoints.insert(endpoints.end(), backend.endpoints.begin(), backend.endpoints.end());
   }

@@ -1,0 +1,190 @@
+#include "operation/run.hpp"
+
+#include <algorithm>
+
+#include "k4t/digest.hpp"
+#include "plan/routing.hpp"
+
+namespace k4t::operation {
+namespace {
+
+using txn::Standing;
+
+constexpr std::chrono::milliseconds peek_timeout = std::chrono::seconds(10);
+
+std::vector<std::string> names_of(const std::vector<model::Driven>& things) {
+  std::vector<std::string> names;
+  for (const auto& thing : things) names.push_back(thing.name);
+  return names;
+}
+
+std::string listed(const std::vector<std::string>& ids) {
+  std::string text;
+  for (const auto& id : ids) text += (text.empty() ? "" : ", ") + id;
+  return text;
+}
+
+}  // namespace
+
+bool needs_catching_up(const txn::Member& member) {
+  return member.listed && (member.standing == Standing::behind || member.standing == Standing::blank ||
+                           member.standing == Standing::half);
+}
+
+bool lags(const txn::Member& member) { return member.listed && member.standing != Standing::current; }
+
+/// Passes the commit protocol's progress on to the reporter.
+class Run::Relay final : public txn::Listener {
+ public:
+  explicit Relay(Reporter& reporter) : reporter_(reporter) {}
+  void on_participant(const txn::Participant& who, std::string_view what, std::string_view why) override {
+    reporter_.happening({txn::to_string(who), std::string(what), std::string(why), 0, 0});
+  }
+  void on_witness(const std::string& id, std::string_view what, std::string_view why) override {
+    reporter_.happening({"witness " + id, std::string(what), std::string(why), 0, 0});
+  }
+  void on_note_failed(const Error& error) override { reporter_.warning("the redo log's local copy: " + error.message); }
+  void on_log(LogLevel level, std::string_view text) override { reporter_.log(level, std::string(text)); }
+
+ private:
+  Reporter& reporter_;
+};
+
+Run::Run(const Environment& environment)
+    : env_(environment),
+      relay_(std::make_shared<Relay>(environment.reporter)),
+      ports_(environment.cluster.name, environment.fleet, [this](const txn::Note& note) { return keep(note); }) {}
+
+Result<txn::Settings> Run::settings() {
+  txn::Settings settings;
+  settings.cluster = env_.cluster.name;
+  // Registers are told apart by "run.n", so no two runs share an id.
+  settings.run = runs_ == 0 ? env_.run : sha256_hex(env_.run + '.' + std::to_string(runs_)).substr(0, 32);
+  settings.holder = env_.holder;
+  settings.take_over = env_.take_over;
+  settings.gateways = names_of(env_.cluster.gateways);
+  settings.dns = names_of(env_.cluster.dns);
+  settings.gateway_availability = env_.cluster.gateway_availability;
+  settings.dns_availability = env_.cluster.dns_availability;
+  settings.witnesses = env_.cluster.witnesses;
+  K4T_ASSIGN(settings.highest_counter, env_.store.highest_counter());
+  K4T_ASSIGN(const auto kept, env_.store.records());
+  for (const auto& record : kept) settings.known_records.push_back(record.record);
+  K4T_ASSIGN(const auto latest, env_.store.latest_decided());
+  if (latest) {
+    // The newest state that is known names the witnesses to ask; the configuration only names the first ones.
+    K4T_ASSIGN(const auto entry, txn::read_record(*latest));
+    settings.witnesses = entry->state.witnesses;
+  }
+  K4T_ASSIGN(const auto initialised, env_.store.initialised_witnesses());
+  for (const auto& witness : env_.cluster.witnesses) {
+    if (std::find(initialised.begin(), initialised.end(), witness.id) == initialised.end()) {
+      settings.fresh_witnesses.insert(witness.id);
+    }
+  }
+  return settings;
+}
+
+Result<void> Run::keep(const txn::Note& note) {
+  return env_.store.atomically([&]() -> Result<void> {
+    if (note.counter > 0) K4T_TRY(env_.store.raise_counter(note.counter));
+    if (!note.initialised.empty()) K4T_TRY(env_.store.add_initialised_witnesses(note.initialised));
+    if (note.entry != nullptr) K4T_TRY(env_.store.put_record(note.entry->record, note.decided));
+    return {};
+  });
+}
+
+Result<txn::Assessment> Run::look() {
+  K4T_ASSIGN(auto with, settings());
+  txn::Runner reader(ports_, std::move(with), {{}, 8, relay_.get()});
+  return reader.inspect();
+}
+
+Result<txn::Assessment> Run::assess() {
+  K4T_ASSIGN(auto assessment, look());
+  if (assessment.majority) return assessment;
+  // Where all witnesses answer and none has ever voted, nothing was ever decided. Else too little is known.
+  if (assessment.silent_witnesses.empty() && !assessment.best) return assessment;
+  auto missing = assessment.silent_witnesses;
+  missing.insert(missing.end(), assessment.blank_witnesses.begin(), assessment.blank_witnesses.end());
+  return Error{Status::unavailable,
+               "what is decided is not known, because no majority of the witnesses tells; without an answer or a " +
+                   std::string("register: ") + listed(missing),
+               {}};
+}
+
+Result<void> Run::begin() {
+  if (ready()) return runner_->observe();
+  K4T_ASSIGN(auto with, settings());
+  ++runs_;
+  runner_ = std::make_unique<txn::Runner>(ports_, std::move(with), txn::RunnerOptions{{}, 8, relay_.get()});
+  return runner_->begin();
+}
+
+void Run::close() {
+  if (runner_ != nullptr && runner_->coordinator().phase() != txn::Phase::created) runner_->close();
+}
+
+bool Run::ready() const { return runner_ != nullptr && runner_->coordinator().phase() == txn::Phase::ready; }
+
+txn::EntryPtr Run::latest() const { return runner_ == nullptr ? nullptr : runner_->coordinator().latest(); }
+
+std::vector<txn::Member> Run::members() const {
+  return runner_ == nullptr ? std::vector<txn::Member>{} : runner_->coordinator().members();
+}
+
+Result<txn::Outcome> Run::propose(const model::State& state) { return runner_->propose(state); }
+
+Result<void> Run::catch_up(const txn::CatchUp& what) { return runner_->catch_up(what); }
+
+Result<void> Run::require_not_overtaken() {
+  const auto now = latest();
+  for (const auto& witness : now == nullptr ? env_.cluster.witnesses : now->state.witnesses) {
+    K4T_ASSIGN(auto* port, ports_.witness(witness));
+    const auto shown = port->peek({peek_timeout, nullptr});
+    if (!shown || !shown->has_value() || (*shown)->promised <= runner_->coordinator().epoch()) continue;
+    return Error{Status::conflict, "another run took over: " + (*shown)->holder, {}};
+  }
+  return {};
+}
+
+Result<void> Run::require_served() const {
+  for (const auto group : {txn::Group::gateway, txn::Group::dns}) {
+    bool any = false;
+    bool served = false;
+    for (const auto& member : members()) {
+      if (member.who.group != group || !member.listed) continue;
+      any = true;
+      served = served || member.standing == Standing::current;
+    }
+    if (any && !served) {
+      return Error{Status::unavailable,
+                   "no " + std::string(to_string(group)) + " serves the latest version yet, so the old instances stay",
+                   {}};
+    }
+  }
+  return {};
+}
+
+Result<std::optional<std::set<gateway::Endpoint>>> Run::routed_by_laggards() const {
+  std::set<std::string> txns;
+  for (const auto& member : members()) {
+    const bool older = member.standing == Standing::behind || member.standing == Standing::half;
+    if (!member.listed || !older || !member.seen) continue;
+    for (const auto& held : {member.seen->served, member.seen->stored}) {
+      if (held && held->txn != latest()->record.txn) txns.insert(held->txn);
+    }
+  }
+  std::set<gateway::Endpoint> routed;
+  K4T_ASSIGN(const auto kept, env_.store.records());
+  for (const auto& record : kept) {
+    if (txns.erase(record.record.txn) == 0) continue;
+    K4T_ASSIGN(const auto entry, txn::read_record(record.record));
+    const auto endpoints = plan::routed_endpoints(entry->state);
+    routed.insert(endpoints.begin(), endpoints.end());
+  }
+  if (!txns.empty()) return std::optional<std::set<gateway::Endpoint>>();
+  return std::optional(std::move(routed));
+}
+
+}  // namespace k4t::operation

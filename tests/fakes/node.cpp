@@ -1,0 +1,113 @@
+#include "fakes/node.hpp"
+
+namespace k4t::fakes {
+namespace {
+
+Error no_such(const std::string& name) { return {Status::not_found, "there is no instance '" + name + "'", {}}; }
+
+}  // namespace
+
+Result<runtime::NodeInfo> Node::info(Call& call) {
+  return faults.serve("info", call, [&]() -> Result<runtime::NodeInfo> {
+    return runtime::NodeInfo{4, memory_bytes, "x86_64", "fake", "1", {}};
+  });
+}
+
+Result<runtime::ImageReply> Node::ensure_image(const runtime::ImageRequest& request, Call& call) {
+  return faults.serve("ensure_image", call,
+                      [&]() -> Result<runtime::ImageReply> { return runtime::ImageReply{request.image}; });
+}
+
+Result<runtime::ListReply> Node::list(const runtime::ListRequest& request, Call& call) {
+  return faults.serve("list", call, [&]() -> Result<runtime::ListReply> {
+    const std::scoped_lock lock(mutex_);
+    runtime::ListReply reply;
+    for (const auto& [name, instance] : instances) {
+      const auto label = instance.labels.find(runtime::label::cluster);
+      if (label != instance.labels.end() && label->second == request.cluster) reply.instances.push_back(instance);
+    }
+    return reply;
+  });
+}
+
+Result<runtime::Instance> Node::create(const runtime::InstanceSpec& spec, Call& call) {
+  return faults.serve("create", call, [&]() -> Result<runtime::Instance> {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = instances.find(spec.name); found != instances.end()) {
+      if (found->second.labels == spec.labels) return found->second;
+      return Error{Status::conflict, "the name is taken", {}};
+    }
+    runtime::Instance made;
+    made.id = made.name = spec.name;
+    made.image = spec.image;
+    made.labels = spec.labels;
+    made.ports = spec.ports;
+    made.cpu_millis = spec.cpu_millis;
+    made.memory_bytes = spec.memory_bytes;
+    made.phase = runtime::Phase::created;
+    instances[spec.name] = made;
+    changed_();
+    return made;
+  });
+}
+
+Result<runtime::Instance> Node::start(const runtime::InstanceRequest& request, Call& call) {
+  return faults.serve("start", call, [&]() -> Result<runtime::Instance> {
+    const std::scoped_lock lock(mutex_);
+    const auto found = instances.find(request.name);
+    if (found == instances.end()) return no_such(request.name);
+    runtime::Instance& instance = found->second;
+    for (const auto& port : instance.ports) {
+      if (squatted.contains(port.host_port)) {
+        return Error{Status::conflict, "port " + std::to_string(port.host_port) + " is taken", {}};
+      }
+    }
+    instance.phase = runtime::Phase::running;
+    instance.started_at_s = 1;
+    if (images_that_never_run.contains(instance.image)) instance.phase = runtime::Phase::exited;
+    changed_();
+    return instance;
+  });
+}
+
+Result<Nothing> Node::stop(const runtime::InstanceRequest& request, Call& call) {
+  return faults.serve("stop", call, [&]() -> Result<Nothing> {
+    const std::scoped_lock lock(mutex_);
+    const auto found = instances.find(request.name);
+    if (found == instances.end()) return no_such(request.name);
+    found->second.phase = runtime::Phase::exited;
+    changed_();
+    return Nothing{};
+  });
+}
+
+Result<Nothing> Node::remove(const runtime::InstanceRequest& request, Call& call) {
+  return faults.serve("remove", call, [&]() -> Result<Nothing> {
+    const std::scoped_lock lock(mutex_);
+    const auto found = instances.find(request.name);
+    if (found == instances.end()) return Nothing{};
+    if (!found->second.labels.contains(runtime::label::cluster)) {
+      return Error{Status::conflict, "'" + request.name + "' is not k4t's", {}};
+    }
+    instances.erase(found);
+    changed_();
+    return Nothing{};
+  });
+}
+
+Result<runtime::Instance> Node::inspect(const runtime::InstanceRequest& request, Call& call) {
+  return faults.serve("inspect", call, [&]() -> Result<runtime::Instance> {
+    const std::scoped_lock lock(mutex_);
+    const auto found = instances.find(request.name);
+    return found == instances.end() ? Result<runtime::Instance>(no_such(request.name)) : found->second;
+  });
+}
+
+Result<Nothing> Node::logs(const runtime::LogsRequest& request, Call& call) {
+  return faults.serve("logs", call, [&]() -> Result<Nothing> {
+    static_cast<void>(call.stream(Channel::out, request.name + " says goodbye\n"));
+    return Nothing{};
+  });
+}
+
+}  // namespace k4t::fakes

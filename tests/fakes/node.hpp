@@ -1,0 +1,46 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "fakes/faults.hpp"
+#include "k4t/runtime.hpp"
+
+namespace k4t::fakes {
+
+/// A container runtime in memory that obeys k4t/runtime.hpp. Thread-safe through the world's mutex.
+class Node final : public runtime::Driver {
+ public:
+  /// See Participant.
+  Node(std::mutex& mutex, std::function<void()> changed) : mutex_(mutex), changed_(std::move(changed)) {}
+
+  Result<runtime::NodeInfo> info(Call& call) override;
+  Result<runtime::ImageReply> ensure_image(const runtime::ImageRequest& request, Call& call) override;
+  Result<runtime::ListReply> list(const runtime::ListRequest& request, Call& call) override;
+  Result<runtime::Instance> create(const runtime::InstanceSpec& spec, Call& call) override;
+  Result<runtime::Instance> start(const runtime::InstanceRequest& request, Call& call) override;
+  Result<Nothing> stop(const runtime::InstanceRequest& request, Call& call) override;
+  Result<Nothing> remove(const runtime::InstanceRequest& request, Call& call) override;
+  Result<runtime::Instance> inspect(const runtime::InstanceRequest& request, Call& call) override;
+  Result<Nothing> logs(const runtime::LogsRequest& request, Call& call) override;
+
+  Faults faults;
+
+  [[nodiscard]] Json saved() const { return Json{{"instances", instances}}; }
+  void load(const Json& json) { instances = *decode<decltype(instances)>(json.at("instances")); }
+
+  // Behind the world's mutex while calls go on.
+  std::map<std::string, runtime::Instance> instances;  ///< by name
+  std::set<std::uint16_t> squatted;                    ///< host ports that somebody else uses
+  std::set<std::string> images_that_never_run;         ///< such an instance ends at once
+  std::uint64_t memory_bytes = std::uint64_t{4} << 30;
+
+ private:
+  std::mutex& mutex_;
+  std::function<void()> changed_;
+};
+
+}  // namespace k4t::fakes

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "drivers/fleet.hpp"
+#include "fakes/world.hpp"
+#include "operation/master.hpp"
+#include "store/store.hpp"
+#include "support/process.hpp"
+
+namespace k4t::operation {
+
+/// Remembers what an operation told.
+class Told final : public Reporter {
+ public:
+  void stage(const std::string& what) override;
+  void happening(const Happening& happening) override;
+  void warning(const std::string& text) override;
+  /// Whether a warning contains the text.
+  [[nodiscard]] bool warned(const std::string& text);
+  /// Called with each happening, from the operation's own threads.
+  std::function<void(const Happening&)> watch;
+  std::function<void(const std::string&)> watch_stage;
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> warnings_;
+};
+
+/// A cluster of fake machines with real witnesses and a real store in a folder: two nodes, two gateways, one DNS
+/// server.
+class Lab {
+ public:
+  explicit Lab(const std::filesystem::path& folder);
+  ~Lab();
+
+  /// A new life of the master, with the configuration as it is now.
+  Master& master();
+  Result<Report> apply(const Change& change, bool force = false);
+  /// Ends the master's life without a word; the store and the machines stay.
+  void forget_master();
+
+  static model::Service web(std::uint32_t replicas, const std::string& image = "app:1");
+
+  store::Store& store() { return *store_; }
+  /// The witnesses' own words, to see that nothing was written.
+  [[nodiscard]] std::string witness_files() const;
+  /// Routes of the gateway, as "address:port".
+  std::vector<std::string> routes(const std::string& gateway);
+  [[nodiscard]] std::vector<store::Operation> unfinished();
+
+  fakes::World world;
+  model::Cluster cluster;
+  Told told;
+  std::atomic<bool> interrupted = false;
+  std::atomic<bool> healthy = true;  ///< what every probe finds
+  std::vector<std::string> capabilities;
+  bool take_over = false;
+
+ private:
+  std::filesystem::path folder_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<drivers::Fleet> fleet_;
+  std::unique_ptr<Master> master_;
+  unsigned lives_ = 0;
+  std::atomic<unsigned> drawn_ = 0;
+};
+
+}  // namespace k4t::operation
