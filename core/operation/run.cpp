@@ -1,6 +1,7 @@
 #include "operation/run.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "k4t/digest.hpp"
 #include "plan/routing.hpp"
@@ -41,13 +42,18 @@ class Run::Relay final : public txn::Listener {
     reporter_.happening({txn::to_string(who), std::string(what), std::string(why), 0, 0});
   }
   void on_witness(const std::string& id, std::string_view what, std::string_view why) override {
+    // The first claim finds no register where none was ever made; then it makes one, or the run ends with the reason.
+    if (what == "failed" && fresh_.contains(id)) return;
+    if (what == "claimed") fresh_.erase(id);
     reporter_.happening({"witness " + id, std::string(what), std::string(why), 0, 0});
   }
   void on_note_failed(const Error& error) override { reporter_.warning("the redo log's local copy: " + error.message); }
   void on_log(LogLevel level, std::string_view text) override { reporter_.log(level, std::string(text)); }
+  void expect_fresh(std::set<std::string> ids) { fresh_ = std::move(ids); }
 
  private:
   Reporter& reporter_;
+  std::set<std::string> fresh_;  ///< witnesses whose register was never made
 };
 
 Run::Run(const Environment& environment)
@@ -117,6 +123,7 @@ Result<void> Run::begin() {
   if (ready()) return runner_->observe();
   K4T_ASSIGN(auto with, settings());
   ++runs_;
+  relay_->expect_fresh(with.fresh_witnesses);
   runner_ = std::make_unique<txn::Runner>(ports_, std::move(with), txn::RunnerOptions{{}, 8, relay_.get()});
   return runner_->begin();
 }
