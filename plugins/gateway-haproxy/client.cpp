@@ -63,12 +63,10 @@ std::optional<double> seconds_of(const std::string& text) {
   return value;
 }
 
-/// The file's time comes from the kernel's coarse clock and the process's in ticks of 10 ms.
 bool began_after(const std::string& started, const std::string& changed) {
-  constexpr double coarseness_s = 0.05;
   const auto start = seconds_of(started);
   const auto change = seconds_of(changed);
-  return start && change && *change <= *start + coarseness_s;
+  return start && change && *change <= *start + std::chrono::duration<double>(clock_coarseness).count();
 }
 
 Result<Process> process_of(const Frames& frames) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,13 +28,17 @@ struct Paths {
   [[nodiscard]] std::string server_state() const { return work() + "/servers"; }
 };
 
+/// How far apart a process's start and a file's time must be to be told apart: the one comes in ticks of 10 ms, the
+/// other from the kernel's coarse clock.
+constexpr std::chrono::milliseconds clock_coarseness{50};
+
 /// What the running process says of itself.
 struct Process {
   std::int64_t worker_pid = 0;
   std::optional<std::string> variable;
   std::vector<RunningServer> servers;
   std::vector<StatRow> stat;
-  bool read_this_file = false;  ///< it started after the file was last touched
+  bool read_this_file = false;  ///< it started after the file was last touched, to `clock_coarseness`
 };
 
 /// One look at file and process, both of one moment.

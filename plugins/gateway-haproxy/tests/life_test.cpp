@@ -253,6 +253,8 @@ TEST_F(Life, AHandEditIsDriftAndIsRepairedByTheSameVersion) {
   EXPECT_EQ(observe()->content, Content::drifted);
   ASSERT_TRUE(haproxy_.reload());
   EXPECT_EQ(observe()->content, Content::drifted);
+  // A process's start is known to a tick and a file's time to the kernel's coarse clock, no better.
+  std::this_thread::sleep_for(2 * clock_coarseness);
   std::ofstream(haproxy_.file()) << good;
   EXPECT_NE(observe()->content, Content::clean) << "the running process still has the edited file";
   auto repaired = target;

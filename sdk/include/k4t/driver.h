@@ -40,32 +40,40 @@ typedef int32_t k4t_status;
 #define K4T_DEADLINE 7         /* the deadline passed; whether the effect happened is not known                  */
 #define K4T_FATAL 8            /* the driver is broken or found a broken invariant: stop using this handle       */
 
-/* What the host lends to one call. */
+/* What the host lends to one call. `host` is passed back in every callback. */
 typedef struct k4t_call {
   uint32_t size;
-  uint32_t timeout_ms; /* time left when the call begins; 0: none set                       */
-  void *host;          /* passed back in every callback                                     */
-  int32_t (*cancelled)(void *host); /* non-zero: give up soon with K4T_DEADLINE             */
-  void (*reply)(void *host, const char *json, size_t json_bytes); /* at most once per call  */
-  void (*log)(void *host, int32_t level, const char *text, size_t text_bytes); /* 0 trace … 4 error */
-  void (*progress)(void *host, const char *json, size_t json_bytes); /* sdk/schema/progress.json    */
-  k4t_status (*stream)(void *host, int32_t channel, const char *data, size_t data_bytes);
-  /* ^ channel 1: standard output, 2: standard error. Any status but K4T_OK: the host wants no more. */
+  /* Time left when the call begins; 0: none set. */
+  uint32_t timeout_ms;
+  void* host;
+  /* Non-zero: give up soon with K4T_DEADLINE. */
+  int32_t (*cancelled)(void* host);
+  /* At most once per call. */
+  void (*reply)(void* host, const char* json, size_t json_bytes);
+  /* 0 trace, 1 debug, 2 info, 3 warning, 4 error. */
+  void (*log)(void* host, int32_t level, const char* text, size_t text_bytes);
+  /* sdk/schema/progress.json */
+  void (*progress)(void* host, const char* json, size_t json_bytes);
+  /* Channel 1: standard output, 2: standard error. Any status but K4T_OK: the host wants no more. */
+  k4t_status (*stream)(void* host, int32_t channel, const char* data, size_t data_bytes);
 } k4t_call;
 
 typedef struct k4t_driver {
   uint32_t size;
-  uint32_t abi_minor;      /* K4T_ABI_MINOR that the plugin was built with                                    */
-  uint32_t min_host_minor; /* the oldest host minor that it can work with                                     */
-  uint32_t reserved;       /* zero */
+  /* K4T_ABI_MINOR that the plugin was built with. */
+  uint32_t abi_minor;
+  /* The oldest host minor that it can work with. */
+  uint32_t min_host_minor;
+  /* Zero. */
+  uint32_t reserved;
   /* Replies the manifest (sdk/schema/manifest.json): name, kind, API versions, capabilities, options schema. */
-  k4t_status (*describe)(const k4t_call *call);
+  k4t_status (*describe)(const k4t_call* call);
   /* Opens one configured thing (a node, a gateway, …; sdk/schema/open.json). Connects lazily: a server that is down
    * fails calls, not open. On K4T_OK `*handle` is the caller's until close. */
-  k4t_status (*open)(const k4t_call *call, const char *request, size_t request_bytes, void **handle);
-  k4t_status (*call)(void *handle, const k4t_call *call, const char *method, size_t method_bytes,
-                     const char *request, size_t request_bytes);
-  void (*close)(void *handle);
+  k4t_status (*open)(const k4t_call* call, const char* request, size_t request_bytes, void** handle);
+  k4t_status (*call)(void* handle, const k4t_call* call, const char* method, size_t method_bytes, const char* request,
+                     size_t request_bytes);
+  void (*close)(void* handle);
 } k4t_driver;
 
 #if defined(_WIN32)

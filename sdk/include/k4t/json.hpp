@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <ostream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -120,6 +121,11 @@ Result<T> decode(const Json& from) {
     return detail::malformed_value(error);
   }
 }
+
+/// How GoogleTest shows a value: as its JSON.
+template <class T>
+requires requires(Json& json, const T& value) { to_json(json, value); }
+void PrintTo(const T& value, std::ostream* out) { *out << Json(value).dump(); }
 
 }  // namespace k4t
 
