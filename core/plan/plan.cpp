@@ -13,12 +13,6 @@ namespace k4t::plan {
 K4T_JSON_ENUM_DEFINE(Cause)
 namespace {
 
-const model::Node* find_node(const model::Cluster& cluster, const std::string& name) {
-  const auto found = std::find_if(cluster.nodes.begin(), cluster.nodes.end(),
-                                  [&name](const model::Node& node) { return node.name == name; });
-  return found == cluster.nodes.end() ? nullptr : &*found;
-}
-
 /// Former witnesses are history, not a wish.
 bool differs(model::State before, const model::State& after) {
   before.former_witnesses.reset();
@@ -31,6 +25,8 @@ class Planner {
   Planner(const model::Cluster& cluster, const std::vector<model::Service>& services, const World& world,
           const std::string& operation, const DrawId& draw_id)
       : cluster_(cluster), services_(services), world_(world), operation_(operation), draw_id_(draw_id) {
+    for (const model::Node& node : cluster.nodes) nodes_.emplace(node.name, &node);
+    for (const model::Service& service : services) wanted_.emplace(service.name, &service);
     if (world.latest) {
       const auto routed = routed_endpoints(*world.latest);
       routed_.insert(routed.begin(), routed.end());
@@ -47,75 +43,69 @@ class Planner {
   }
 
  private:
+  /// Absent where k4t.toml does not name it.
+  [[nodiscard]] const model::Node* find_node(const std::string& name) const {
+    const auto found = nodes_.find(name);
+    return found == nodes_.end() ? nullptr : found->second;
+  }
+
   void read_node(const NodeView& view) {
-    const model::Node* node = find_node(cluster_, view.name);
+    const model::Node* node = find_node(view.name);
     if (node == nullptr) return;
     if (view.problem) {
       plan_.warnings.push_back("node '" + view.name +
                                "' cannot be read, so nothing is changed there: " + view.problem->message);
       for (const Placed& placed : world_.last_known) {
-        if (placed.node == view.name && may_be_counted(placed)) unreadable_.push_back(placed);
+        if (placed.node == view.name && may_be_counted(placed)) unreadable_[placed.service].push_back(placed);
       }
       return;
     }
     for (const runtime::Instance& instance : view.instances) {
       auto placed = read_labels(view.name, node->address, instance);
-      if (placed) {
-        present_.push_back(*std::move(placed));
-      } else {
+      if (!placed) {
         plan_.warnings.push_back(placed.error().message);
+        continue;
       }
+      ids_.insert(placed->instance);
+      for (const auto& endpoint : placed->endpoints()) occupied_[endpoint.address].insert(endpoint.port);
+      present_[placed->service].push_back(*std::move(placed));
     }
   }
 
   /// What is remembered may have been replaced since, and what was never served may never have been healthy: where a
   /// service is reached through gateways or names, only what the latest state names is taken to be there.
   [[nodiscard]] bool may_be_counted(const Placed& placed) const {
-    const auto service = std::find_if(services_.begin(), services_.end(),
-                                      [&](const model::Service& one) { return one.name == placed.service; });
-    if (service == services_.end() || is_routed(placed)) return true;
-    return std::none_of(service->expose.begin(), service->expose.end(),
+    const auto service = wanted_.find(placed.service);
+    if (service == wanted_.end() || is_routed(placed)) return true;
+    const auto& exposed = service->second->expose;
+    return std::none_of(exposed.begin(), exposed.end(),
                         [&](const model::Expose& expose) { return placed.ports.contains(expose.port); });
   }
 
   /// Everything that is on a node takes its room until it is gone, what this plan removes included.
   void make_rooms() {
+    // Ports that traffic may still be sent to, be it by the latest state or by a participant that lags behind it.
+    for (const auto& endpoint : routed_) occupied_[endpoint.address].insert(endpoint.port);
+    for (const auto& endpoint : world_.not_reusable) occupied_[endpoint.address].insert(endpoint.port);
     for (const NodeView& view : world_.nodes) {
-      const model::Node* node = find_node(cluster_, view.name);
+      const model::Node* node = find_node(view.name);
       if (node == nullptr || view.problem) continue;
       schedule::Room room;
       room.node = view.name;
       room.labels = node->labels;
       room.cpu_millis = node->cpu_millis.value_or(view.info.cpus * 1000);
       room.memory_bytes = node->memory_bytes.value_or(view.info.memory_bytes);
-      room.first_port = node->first_port;
-      room.last_port = node->last_port;
+      room.ports = {node->first_port, node->last_port};
       for (const runtime::Instance& instance : view.instances) {
         room.used_cpu_millis += instance.cpu_millis;
         room.used_memory_bytes += instance.memory_bytes;
-        for (const auto& port : instance.ports) room.taken_ports.insert(port.host_port);
+        for (const auto& port : instance.ports) room.ports.take(port.host_port);
       }
-      for (const Placed& placed : present_) {
-        if (placed.node != view.name) continue;
-        for (const auto& [name, port] : placed.ports) room.taken_ports.insert(port);
-      }
-      reserve_ports(*node, room);
+      // Nodes that share an address share its ports.
+      for (const auto port : occupied_[node->address]) room.ports.take(port);
+      sharing_[node->address].push_back(rooms_.size());
+      room_of_[view.name] = rooms_.size();
       rooms_.push_back(std::move(room));
-    }
-  }
-
-  /// Ports that traffic may still be sent to, be it by the latest state or by a participant that lags behind it.
-  void reserve_ports(const model::Node& node, schedule::Room& room) const {
-    for (const auto& endpoint : routed_) {
-      if (endpoint.address == node.address) room.taken_ports.insert(endpoint.port);
-    }
-    for (const auto& endpoint : world_.not_reusable) {
-      if (endpoint.address == node.address) room.taken_ports.insert(endpoint.port);
-    }
-    // Nodes that share an address share its ports.
-    for (const Placed& placed : present_) {
-      if (placed.address != node.address) continue;
-      for (const auto& [name, port] : placed.ports) room.taken_ports.insert(port);
     }
   }
 
@@ -129,14 +119,10 @@ class Planner {
     const std::string revision = revision_of(service);
     std::vector<Placed> current;
     std::vector<Placed> old;
-    std::uint32_t unknown = 0;
-    for (const Placed& placed : unreadable_) {
-      if (placed.service != service.name) continue;
-      ++unknown;
-      plan_.kept.push_back(placed);
-    }
-    for (const Placed& placed : present_) {
-      if (placed.service != service.name) continue;
+    const auto& out_of_sight = unreadable_[service.name];
+    const auto unknown = static_cast<std::uint32_t>(out_of_sight.size());
+    plan_.kept.insert(plan_.kept.end(), out_of_sight.begin(), out_of_sight.end());
+    for (const Placed& placed : present_[service.name]) {
       const bool fits = placed.revision == revision && placed.alive() && matches_labels(service, placed.node);
       (fits ? current : old).push_back(placed);
     }
@@ -150,7 +136,7 @@ class Planner {
   }
 
   [[nodiscard]] bool matches_labels(const model::Service& service, const std::string& node_name) const {
-    const model::Node* node = find_node(cluster_, node_name);
+    const model::Node* node = find_node(node_name);
     return node != nullptr &&
            std::all_of(service.node_labels.begin(), service.node_labels.end(), [&](const auto& label) {
              const auto found = node->labels.find(label.first);
@@ -178,8 +164,8 @@ class Planner {
   }
 
   void count_in_room(const Placed& placed) {
-    for (schedule::Room& room : rooms_) {
-      if (room.node == placed.node) ++room.instances[placed.service];
+    if (const auto found = room_of_.find(placed.node); found != room_of_.end()) {
+      ++rooms_[found->second].instances[placed.service];
     }
   }
 
@@ -191,7 +177,7 @@ class Planner {
     for (; made < missing; ++made) {
       const auto placement = schedule::place(need, rooms_);
       if (!placement) break;
-      const model::Node& node = *find_node(cluster_, placement->node);
+      const model::Node& node = *find_node(placement->node);
       block_on_shared_address(node, placement->ports);
       const std::string id = draw_unused_id();
       Creation creation;
@@ -215,18 +201,15 @@ class Planner {
   }
 
   void block_on_shared_address(const model::Node& node, const std::vector<std::uint16_t>& ports) {
-    for (schedule::Room& room : rooms_) {
-      if (room.node != node.name && find_node(cluster_, room.node)->address == node.address) {
-        room.taken_ports.insert(ports.begin(), ports.end());
-      }
+    for (const std::size_t room : sharing_[node.address]) {
+      for (const auto port : ports) rooms_[room].ports.take(port);
     }
   }
 
   std::string draw_unused_id() {
     for (;;) {
       std::string id = draw_id_();
-      const auto same = [&id](const Placed& placed) { return placed.instance == id; };
-      if (std::none_of(present_.begin(), present_.end(), same) && ids_.insert(id).second) return id;
+      if (ids_.insert(id).second) return id;
     }
   }
 
@@ -263,10 +246,9 @@ class Planner {
   }
 
   void remove_orphans() {
-    std::set<std::string> wanted;
-    for (const model::Service& service : services_) wanted.insert(service.name);
-    for (Placed& placed : present_) {
-      if (!wanted.contains(placed.service)) plan_.removals.push_back({placed, Cause::service_deleted});
+    for (const auto& [service, instances] : present_) {
+      if (wanted_.contains(service)) continue;
+      for (const Placed& placed : instances) plan_.removals.push_back({placed, Cause::service_deleted});
     }
   }
 
@@ -311,12 +293,17 @@ class Planner {
   const std::string& operation_;
   const DrawId& draw_id_;
   Plan plan_;
-  std::vector<Placed> present_;
-  std::vector<Placed> unreadable_;
+  std::map<std::string, const model::Node*> nodes_;
+  std::map<std::string, const model::Service*> wanted_;
+  std::map<std::string, std::vector<Placed>> present_;     ///< by service
+  std::map<std::string, std::vector<Placed>> unreadable_;  ///< by service
   std::set<gateway::Endpoint> routed_;
+  std::map<std::string, std::set<std::uint16_t>> occupied_;  ///< host ports by address
   std::vector<schedule::Room> rooms_;
+  std::map<std::string, std::size_t> room_of_;               ///< by node
+  std::map<std::string, std::vector<std::size_t>> sharing_;  ///< rooms by address
   std::map<std::string, std::string> shortage_;
-  std::set<std::string> ids_;
+  std::set<std::string> ids_;  ///< of instances that are there or about to be
 };
 
 }  // namespace

@@ -53,7 +53,9 @@ class RecordSets {
 class Builder {
  public:
   Builder(const model::Cluster& cluster, const std::vector<Placed>& routed)
-      : cluster_(cluster), routed_(routed), records_(cluster.dns_ttl_s) {}
+      : cluster_(cluster), records_(cluster.dns_ttl_s) {
+    for (const Placed& placed : routed) routed_[placed.service].push_back(&placed);
+  }
 
   void add(const model::Service& service) {
     for (const model::Expose& expose : service.expose) {
@@ -70,8 +72,7 @@ class Builder {
       std::sort(listener.routes.begin(), listener.routes.end());
       state.gateways.listeners.push_back(std::move(listener));
     }
-    std::sort(backends_.begin(), backends_.end());
-    state.gateways.backends = std::move(backends_);
+    for (auto& [name, backend] : backends_) state.gateways.backends.push_back(std::move(backend));
     state.dns = {cluster_.domain, records_.take()};
     state.gateway_members = names_of(cluster_.gateways);
     state.dns_members = names_of(cluster_.dns);
@@ -87,11 +88,16 @@ class Builder {
     return placed.instance + '.' + name_of(service);
   }
 
+  [[nodiscard]] const std::vector<const Placed*>& routed_of(const model::Service& service) const {
+    static const std::vector<const Placed*> none;
+    const auto found = routed_.find(service.name);
+    return found == routed_.end() ? none : found->second;
+  }
+
   std::vector<gateway::Endpoint> endpoints_of(const model::Service& service, const std::string& port) const {
     std::vector<gateway::Endpoint> endpoints;
-    for (const Placed& placed : routed_) {
-      if (placed.service != service.name) continue;
-      if (const auto endpoint = placed.endpoint(port)) endpoints.push_back(*endpoint);
+    for (const Placed* placed : routed_of(service)) {
+      if (const auto endpoint = placed->endpoint(port)) endpoints.push_back(*endpoint);
     }
     sort_unique(endpoints);
     return endpoints;
@@ -109,13 +115,9 @@ class Builder {
     const std::string stem = service.name + '-' + expose.port + '-' + std::to_string(expose.listen);
     for (int number = 1;; ++number) {
       backend.name = number == 1 ? stem : stem + '-' + std::to_string(number);
-      const auto same = std::find_if(backends_.begin(), backends_.end(),
-                                     [&](const gateway::Backend& other) { return other.name == backend.name; });
-      if (same == backends_.end()) break;
-      if (*same == backend) return backend.name;
+      const auto [same, is_new] = backends_.try_emplace(backend.name, backend);
+      if (is_new || same->second == backend) return backend.name;
     }
-    backends_.push_back(backend);
-    return backend.name;
   }
 
   void add_exposed(const model::Service& service, const model::Expose& expose) {
@@ -147,10 +149,9 @@ class Builder {
       records_.add(name, dns::Type::srv, "0 0 " + std::to_string(expose.listen) + ' ' + name_of(service));
       return;
     }
-    for (const Placed& placed : routed_) {
-      if (placed.service != service.name) continue;
-      if (const auto endpoint = placed.endpoint(expose.port)) {
-        records_.add(name, dns::Type::srv, "0 0 " + std::to_string(endpoint->port) + ' ' + name_of(placed, service));
+    for (const Placed* placed : routed_of(service)) {
+      if (const auto endpoint = placed->endpoint(expose.port)) {
+        records_.add(name, dns::Type::srv, "0 0 " + std::to_string(endpoint->port) + ' ' + name_of(*placed, service));
       }
     }
   }
@@ -158,18 +159,17 @@ class Builder {
   void add_addresses(const model::Service& service) {
     for (const model::Driven& gateway : cluster_.gateways) records_.add_address(name_of(service), gateway.address);
     if (!cluster_.gateways.empty()) return;
-    for (const Placed& placed : routed_) {
-      if (placed.service != service.name) continue;
-      records_.add_address(name_of(service), placed.address);
-      records_.add_address(name_of(placed, service), placed.address);
+    for (const Placed* placed : routed_of(service)) {
+      records_.add_address(name_of(service), placed->address);
+      records_.add_address(name_of(*placed, service), placed->address);
     }
   }
 
   const model::Cluster& cluster_;
-  const std::vector<Placed>& routed_;
+  std::map<std::string, std::vector<const Placed*>> routed_;  ///< by service
   RecordSets records_;
   std::map<std::uint16_t, gateway::Listener> listeners_;
-  std::vector<gateway::Backend> backends_;
+  std::map<std::string, gateway::Backend> backends_;  ///< by name
 };
 
 std::string route_line(const gateway::Listener& listener, const gateway::Route& route) {

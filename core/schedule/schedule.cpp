@@ -17,15 +17,6 @@ std::uint64_t load_after(const Need& need, const Room& room) {
                   share(room.used_cpu_millis, need.cpu_millis, room.cpu_millis));
 }
 
-std::vector<std::uint16_t> free_ports(std::uint32_t count, const Room& room) {
-  std::vector<std::uint16_t> ports;
-  for (std::uint32_t port = room.first_port; port <= room.last_port && ports.size() < count; ++port) {
-    const auto candidate = static_cast<std::uint16_t>(port);
-    if (!room.taken_ports.contains(candidate)) ports.push_back(candidate);
-  }
-  return ports;
-}
-
 std::string mebibytes(std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
 
 /// What stands against this node; empty: it fits.
@@ -42,13 +33,28 @@ std::string obstacle(const Need& need, const Room& room) {
   if (need.cpu_millis > cpu) {
     return "needs " + std::to_string(need.cpu_millis) + "m of CPU, " + std::to_string(cpu) + "m free";
   }
-  if (free_ports(need.ports, room).size() < need.ports) {
-    return "has no free port left in " + std::to_string(room.first_port) + "-" + std::to_string(room.last_port);
+  if (room.ports.free(need.ports).size() < need.ports) {
+    return "has no free port left in " + std::to_string(room.ports.first()) + "-" + std::to_string(room.ports.last());
   }
   return {};
 }
 
 }  // namespace
+
+void Ports::take(std::uint16_t port) {
+  if (port < lowest_free_ || port > last_) return;
+  taken_.insert(port);
+  while (lowest_free_ <= last_ && taken_.erase(static_cast<std::uint16_t>(lowest_free_)) > 0) ++lowest_free_;
+}
+
+std::vector<std::uint16_t> Ports::free(std::uint32_t count) const {
+  std::vector<std::uint16_t> ports;
+  for (std::uint32_t port = lowest_free_; port <= last_ && ports.size() < count; ++port) {
+    const auto candidate = static_cast<std::uint16_t>(port);
+    if (!taken_.contains(candidate)) ports.push_back(candidate);
+  }
+  return ports;
+}
 
 std::optional<Placement> place(const Need& need, std::vector<Room>& rooms) {
   const auto rank = [&need](const Room& room) {
@@ -62,11 +68,11 @@ std::optional<Placement> place(const Need& need, std::vector<Room>& rooms) {
   }
   if (best == nullptr) return std::nullopt;
 
-  Placement placement{best->node, free_ports(need.ports, *best)};
+  Placement placement{best->node, best->ports.free(need.ports)};
   best->used_cpu_millis += need.cpu_millis;
   best->used_memory_bytes += need.memory_bytes;
   ++best->instances[need.service];
-  best->taken_ports.insert(placement.ports.begin(), placement.ports.end());
+  for (const auto port : placement.ports) best->ports.take(port);
   return placement;
 }
 

@@ -11,6 +11,25 @@
 
 namespace k4t::schedule {
 
+/// Host ports that may be given out, an inclusive range, less those that are in use or not to be used again yet.
+class Ports {
+ public:
+  Ports() = default;  ///< none
+  Ports(std::uint16_t first, std::uint16_t last) : first_(first), last_(last), lowest_free_(first) {}
+
+  void take(std::uint16_t port);
+  /// The lowest `count` that are free, ascending; fewer where there are not so many.
+  [[nodiscard]] std::vector<std::uint16_t> free(std::uint32_t count) const;
+  [[nodiscard]] std::uint16_t first() const { return first_; }
+  [[nodiscard]] std::uint16_t last() const { return last_; }
+
+ private:
+  std::uint16_t first_ = 1;
+  std::uint16_t last_ = 0;
+  std::uint32_t lowest_free_ = 1;
+  std::set<std::uint16_t> taken_;  ///< above lowest_free_
+};
+
 /// What one machine offers and what is taken of it. Zero capacity: none of it is offered.
 struct Room {
   std::string node;
@@ -20,9 +39,7 @@ struct Room {
   std::uint64_t used_cpu_millis = 0;
   std::uint64_t used_memory_bytes = 0;
   std::map<std::string, std::uint32_t> instances;  ///< by service: those that stay, and those placed by this call
-  std::uint16_t first_port = 0;                    ///< inclusive range of host ports that may be given out
-  std::uint16_t last_port = 0;
-  std::set<std::uint16_t> taken_ports;  ///< in use, or not to be used again yet
+  Ports ports;
 };
 
 /// What one new instance needs.

@@ -12,8 +12,7 @@ Room room(const std::string& name) {
   made.node = name;
   made.cpu_millis = 4000;
   made.memory_bytes = 1024 * mib;
-  made.first_port = 20000;
-  made.last_port = 20009;
+  made.ports = {20000, 20009};
   return made;
 }
 
@@ -58,14 +57,15 @@ TEST(Schedule, OvercommittedNodesOfferNothing) {
 
 TEST(Schedule, GivesEachInstanceItsOwnPorts) {
   std::vector<Room> rooms{room("a")};
-  rooms[0].taken_ports = {20000, 20002};
+  rooms[0].ports.take(20002);
+  rooms[0].ports.take(20000);
   EXPECT_EQ(place(need(mib, 2), rooms)->ports, (std::vector<std::uint16_t>{20001, 20003}));
   EXPECT_EQ(place(need(mib, 2), rooms)->ports, (std::vector<std::uint16_t>{20004, 20005}));
 }
 
 TEST(Schedule, SaysWhenThePortsAreUsedUp) {
   std::vector<Room> rooms{room("a")};
-  rooms[0].last_port = 20000;
+  rooms[0].ports = {20000, 20000};
   ASSERT_TRUE(place(need(), rooms));
   EXPECT_FALSE(place(need(), rooms));
   EXPECT_EQ(explain(need(), rooms), "a: has no free port left in 20000-20000");
@@ -73,8 +73,9 @@ TEST(Schedule, SaysWhenThePortsAreUsedUp) {
 
 TEST(Schedule, TheLastPortOfAllCanBeGiven) {
   std::vector<Room> rooms{room("a")};
-  rooms[0].first_port = rooms[0].last_port = 65535;
+  rooms[0].ports = {65535, 65535};
   EXPECT_EQ(place(need(), rooms)->ports, (std::vector<std::uint16_t>{65535}));
+  EXPECT_FALSE(place(need(), rooms));
 }
 
 TEST(Schedule, OnlyNodesWithEveryLabelAreTaken) {
