@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "k4t/gateway_rules.hpp"
 #include "syntax.hpp"
 
 namespace k4t::haproxy {
@@ -66,7 +67,7 @@ std::string holder(const Layout& wanted, const std::set<std::string>& own, const
     for (const auto& other : all) {
       if (!collides(need.address, need.port, other)) continue;
       return bind + " is held by " + (other.program.empty() ? "another program" : "'" + other.program + "'") + " (on " +
-             socket_text(other.address, other.port) + ")";
+             gateway::socket_text(other.address, other.port) + ")";
     }
   }
   return {};
@@ -125,7 +126,7 @@ Result<void> HaproxyDriver::check_ports(const Layout& wanted, const Sight& sight
 
 Result<Nothing> HaproxyDriver::prepare(const gateway::PrepareRequest& request, Call& call) {
   K4T_TRY(check_register(request.target));
-  K4T_TRY(validate(request.state));
+  K4T_TRY(gateway::check_rules(request.state));
   K4T_ASSIGN(const Sight sight, look(call));
   if (parse_file(sight.file).kind == FileKind::foreign) return foreign_file(client_.paths().file);
   const Observation seen = judge(sight);

@@ -1,4 +1,5 @@
 #include "haproxy_driver.hpp"
+#include "k4t/gateway_rules.hpp"
 #include "syntax.hpp"
 
 namespace k4t::haproxy {
@@ -92,7 +93,7 @@ Result<std::unique_ptr<gateway::Driver>> open_driver(const OpenRequest& request,
   K4T_TRY(check_path("binary", options.binary));
   K4T_TRY(check_path("master_socket", options.master_socket));
   const std::string listen = options.listen.value_or(request.address);
-  if (!is_canonical_address(listen)) {
+  if (!gateway::is_canonical_address(listen)) {
     return invalid("listen", "'" + listen + "' is no IPv4 or IPv6 address in its usual spelling");
   }
   if (options.hard_stop_after_s == 0) return invalid("hard_stop_after_s", "must be at least 1");

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "k4t/gateway_rules.hpp"
 #include "syntax.hpp"
 
 namespace k4t::haproxy {
@@ -40,8 +41,8 @@ void put_servers(std::string& out, const Backend& backend) {
     const std::string name = server_name(endpoint);
     std::uint32_t number = number_of(name);
     while (!taken.insert(number).second) number = number == 0x7fffffffu ? 1 : number + 1;
-    out += "  server " + name + " " + socket_text(endpoint.address, endpoint.port) + " id " + std::to_string(number) +
-           check_words(backend) + "\n";
+    out += "  server " + name + " " + gateway::socket_text(endpoint.address, endpoint.port) + " id " +
+           std::to_string(number) + check_words(backend) + "\n";
   }
 }
 
@@ -128,7 +129,7 @@ std::string host_condition(const Route& route) {
 }
 
 void put_route_choice(std::string& out, const Route& route, std::size_t number) {
-  const auto path = without_final_slash(route.path);
+  const auto path = gateway::without_final_slash(route.path);
   const std::string set = "  http-request set-var(txn.k4t_route) int(" + std::to_string(number) +
                           ") if !{ var(txn.k4t_route) -m found } " + host_condition(route);
   if (path.empty()) {
@@ -162,7 +163,8 @@ std::vector<std::size_t> by_length(const Listener& listener) {
   std::vector<std::size_t> order(listener.routes.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return without_final_slash(listener.routes[a].path).size() > without_final_slash(listener.routes[b].path).size();
+    return gateway::without_final_slash(listener.routes[a].path).size() >
+           gateway::without_final_slash(listener.routes[b].path).size();
   });
   return order;
 }
@@ -221,7 +223,7 @@ std::uint32_t client_timeout_ms(const Listener& listener, const std::map<std::st
 void put_listener(std::string& out, const Listener& listener, const std::map<std::string, const Backend*>& backends,
                   const Placement& placement) {
   out += "\nfrontend k4t-fe-" + std::to_string(listener.port) + " from k4t-defaults\n";
-  out += "  bind " + socket_text(placement.listen, listener.port) + "\n";
+  out += "  bind " + gateway::socket_text(placement.listen, listener.port) + "\n";
   out += "  timeout client " + ms(client_timeout_ms(listener, backends)) + "\n";
   listener.protocol == Protocol::http ? put_http(out, listener) : put_tcp(out, listener);
   put_tables(out, tables_of(listener, 0), listener.rate_limit, listener.connection_limit);
@@ -235,10 +237,6 @@ void put_listener(std::string& out, const Listener& listener, const std::map<std
 std::string proxy_of(std::string_view backend) { return "k4t-be-" + std::string(backend); }
 
 std::string server_name(const Endpoint& endpoint) { return endpoint.address + "_" + std::to_string(endpoint.port); }
-
-std::string_view without_final_slash(std::string_view path) {
-  return path.ends_with('/') ? path.substr(0, path.size() - 1) : path;
-}
 
 RateWindow window_of(const gateway::RateLimit& limit) {
   constexpr std::uint64_t finest_ms = 10;  // below this HAProxy's clock is too coarse to count

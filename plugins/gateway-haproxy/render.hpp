@@ -16,21 +16,15 @@ struct Placement {
   std::uint32_t hard_stop_after_s = 3600;
 };
 
-/// INVALID_ARGUMENT with the listener or backend and the remedy where HAProxy cannot serve this state with the meaning
-/// that gateway.hpp gives it. Nothing that comes through here can break out of its place in a line.
-Result<void> validate(const gateway::State& state);
-
 /// Everything of k4t's file but its head (file.hpp). Servers are the only lines that begin with "  server "; a
 /// backend's servers are sorted as its endpoints are, and their names and numbers follow from address and port alone,
-/// so that two renderings differ in nothing else when only endpoints differ. REQUIRES: validate(state) is OK.
+/// so that two renderings differ in nothing else when only endpoints differ. REQUIRES: gateway::check_rules(state) is
+/// OK.
 std::string render(const gateway::State& state, const Placement& placement);
 
 /// The proxy that serves a backend, and a server's name in it.
 std::string proxy_of(std::string_view backend);
 std::string server_name(const gateway::Endpoint& endpoint);
-
-/// A path without the slash at its end: "/api/" and "/api" are the same whole segments. "/" becomes "".
-std::string_view without_final_slash(std::string_view path);
 
 /// How HAProxy counts a rate limit: `events` are let through in any `period_ms`, then as many as the period frees.
 struct RateWindow {

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "k4t/gateway_rules.hpp"
 #include "syntax.hpp"
 
 namespace k4t::haproxy {
@@ -179,7 +180,8 @@ std::string difference(const Layout& layout, const std::vector<RunningServer>& r
     const auto found = there.find({server.proxy, server.name});
     if (found == there.end()) return what + " is missing in the running process";
     const RunningServer& is = *found->second;
-    if (!server.words.starts_with(socket_text(is.address, is.port) + " ")) return what + " has another address";
+    if (!server.words.starts_with(gateway::socket_text(is.address, is.port) + " "))
+      return what + " has another address";
     if (is.admin_state != 0) return what + " was taken out of use by hand";
     if (is.weight != 1) return what + " has another weight";
     there.erase(found);

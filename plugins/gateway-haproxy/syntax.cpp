@@ -1,7 +1,5 @@
 #include "syntax.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 
 namespace k4t::haproxy {
@@ -28,24 +26,6 @@ bool is_plain(std::string_view text) {
   constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
   return !text.empty() && text.size() <= limit_bytes && text.front() != '.' &&
          text.find_first_not_of(allowed) == std::string_view::npos;
-}
-
-bool is_canonical_address(std::string_view address) {
-  const std::string text(address);
-  in6_addr binary{};
-  char printed[INET6_ADDRSTRLEN] = {};
-  for (const int family : {AF_INET, AF_INET6}) {
-    if (::inet_pton(family, text.c_str(), &binary) == 1 &&
-        ::inet_ntop(family, &binary, printed, sizeof printed) != nullptr && text == printed) {
-      return true;
-    }
-  }
-  return false;
-}
-
-std::string socket_text(std::string_view address, std::uint16_t port) {
-  const bool v6 = address.find(':') != std::string_view::npos;
-  return (v6 ? "[" + std::string(address) + "]" : std::string(address)) + ":" + std::to_string(port);
 }
 
 }  // namespace k4t::haproxy

@@ -19,10 +19,4 @@ bool is_writable(std::string_view text);
 /// anywhere, neither in a file, nor in the Runtime API, nor as a file's name.
 bool is_plain(std::string_view text);
 
-/// True for an IPv4 or IPv6 address in the text that the system itself would print.
-bool is_canonical_address(std::string_view address);
-
-/// "ADDRESS:PORT", IPv6 in brackets. REQUIRES: is_canonical_address(address).
-std::string socket_text(std::string_view address, std::uint16_t port);
-
 }  // namespace k4t::haproxy

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "k4t/digest.hpp"
+#include "k4t/gateway_rules.hpp"
 #include "k4t/http.hpp"
 #include "scripts.hpp"
 
@@ -135,7 +136,7 @@ Result<std::vector<SocketLine>> Client::established(const std::vector<gateway::E
   for (std::size_t begin = 0; begin < to.size(); begin += piece) {
     std::string filter;
     for (std::size_t i = begin; i < std::min(begin + piece, to.size()); ++i) {
-      filter += (filter.empty() ? "dst " : " or dst ") + socket_text(to[i].address, to[i].port);
+      filter += (filter.empty() ? "dst " : " or dst ") + gateway::socket_text(to[i].address, to[i].port);
     }
     K4T_ASSIGN(const auto text, sockets({"-Htnp", "state", "established", "( " + filter + " )"}, call));
     for (auto& line : parse_sockets(text, false)) found.push_back(std::move(line));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "k4t/gateway_rules.hpp"
+
 namespace k4t::nginx {
 namespace {
 
@@ -172,7 +174,7 @@ Result<Nothing> NginxDriver::abort(const AbortRequest& request, Call& call) {
 
 Result<gateway::ConnectionsReply> NginxDriver::connections(const gateway::ConnectionsRequest& request, Call& call) {
   for (const auto& endpoint : request.endpoints) {
-    if (!is_canonical_address(endpoint.address)) {
+    if (!gateway::is_canonical_address(endpoint.address)) {
       return Error{Status::invalid_argument, "'" + endpoint.address + "' is no address", {}};
     }
   }

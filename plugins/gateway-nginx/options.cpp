@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "k4t/gateway_rules.hpp"
+
 namespace k4t::nginx {
 namespace {
 
@@ -41,7 +43,8 @@ Result<void> check(const Options& options) {
   if (options.status_port == 0) return bad("status_port", "0", "must be from 1 to 65535");
   if (options.listen.empty()) return bad("listen", "", "needs at least one address");
   for (const auto& address : options.listen) {
-    if (!is_canonical_address(address)) return bad("listen", address, "must be an IPv4 or IPv6 address, never a name");
+    if (!gateway::is_canonical_address(address))
+      return bad("listen", address, "must be an IPv4 or IPv6 address, never a name");
   }
   return {};
 }

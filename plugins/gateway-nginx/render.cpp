@@ -3,7 +3,7 @@
 #include <map>
 
 #include "k4t/digest.hpp"
-#include "paths.hpp"
+#include "k4t/gateway_rules.hpp"
 #include "register_text.hpp"
 #include "syntax.hpp"
 
@@ -40,12 +40,12 @@ std::string zone_name(std::string_view kind, std::uint16_t port, const std::stri
 }
 
 std::string zone_name(std::string_view kind, const Listener& listener, const Route& route) {
-  return zone_name(kind, listener.port, route.host, without_final_slash(route.path));
+  return zone_name(kind, listener.port, route.host, std::string(gateway::without_final_slash(route.path)));
 }
 
 void write_endpoints(Writer& out, const Backend& backend) {
   for (const auto& endpoint : backend.endpoints) {
-    const Word address = Word::own(socket_text(endpoint.address, endpoint.port));
+    const Word address = Word::own(gateway::socket_text(endpoint.address, endpoint.port));
     if (!backend.health) {
       out.line({"server", address, "max_fails=0"});
       continue;
@@ -108,21 +108,21 @@ void write_proxy(Writer& out, const Listener& listener, const Route& route, cons
 
 /// A path other than the root takes itself and what is below it: two locations with the same content.
 void write_route(Writer& out, const Listener& listener, const Route& route, const Backends& backends) {
-  const std::string path = without_final_slash(route.path);
+  const std::string path(gateway::without_final_slash(route.path));
   const Backend& backend = *backends.at(route.backend);
-  if (path != "/") {
+  if (!path.empty()) {
     out.open({"location", "=", Word::text(path)});
     write_proxy(out, listener, route, backend);
     out.close();
   }
-  out.open({"location", Word::text(path == "/" ? path : path + "/")});
+  out.open({"location", Word::text(path + "/")});
   write_proxy(out, listener, route, backend);
   out.close();
 }
 
 void write_listens(Writer& out, const Placement& placement, std::uint16_t port, bool is_default) {
   for (const auto& address : placement.listen) {
-    const Word socket = Word::own(socket_text(address, port));
+    const Word socket = Word::own(gateway::socket_text(address, port));
     if (is_default) {
       out.line({"listen", socket, "default_server"});
     } else {
@@ -196,7 +196,7 @@ void write_upgrade_maps(Writer& out) {
 /// Over TCP, not a unix socket: that would survive a killed master and keep nginx from starting.
 void write_status(Writer& out, const Register& at, const Placement& placement) {
   out.open({"server"});
-  out.line({"listen", Word::own(socket_text("127.0.0.1", placement.status_port))});
+  out.line({"listen", Word::own(gateway::socket_text("127.0.0.1", placement.status_port))});
   out.line({"access_log", "off"});
   out.line({"default_type", "text/plain"});
   out.line({"return", "200", Word::own("\"k4t 1 " + to_text(at) + " $pid\\n\"")});
@@ -244,11 +244,6 @@ std::string render_stream(const State& state, const Backends& backends, const Pl
 }
 
 }  // namespace
-
-std::string socket_text(std::string_view address, std::uint16_t port) {
-  const bool is_v6 = address.find(':') != std::string_view::npos;
-  return (is_v6 ? "[" + std::string(address) + "]" : std::string(address)) + ":" + std::to_string(port);
-}
 
 std::vector<Socket> sockets_of(const State& state, const Placement& placement) {
   std::vector<Socket> sockets{{"127.0.0.1", placement.status_port}};

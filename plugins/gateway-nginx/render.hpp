@@ -31,12 +31,6 @@ struct Files {
   friend bool operator==(const Files&, const Files&) = default;
 };
 
-/// True for an IPv4 or IPv6 address in the text that the system itself would print.
-bool is_canonical_address(std::string_view address);
-
-/// "ADDRESS:PORT", IPv6 in brackets: nginx's own form.
-std::string socket_text(std::string_view address, std::uint16_t port);
-
 /// INVALID_ARGUMENT with the listener or backend and the remedy where nginx cannot serve this state with the meaning
 /// that gateway.hpp gives it. Nothing that comes through here can break out of its place in a configuration file.
 Result<void> validate(const gateway::State& state, const Placement& placement);

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <sstream>
 
+#include "k4t/gateway_rules.hpp"
+
 namespace k4t::nginx {
 namespace {
 
@@ -56,15 +58,15 @@ bool belongs(const SocketLine& line, const Own& own) {
 
 bool listens(const SocketLine& line, const Own& own) {
   return belongs(line, own) ||
-         (line.pids.empty() && own.listens.contains(socket_text(line.local.address, line.local.port)));
+         (line.pids.empty() && own.listens.contains(gateway::socket_text(line.local.address, line.local.port)));
 }
 
 Error taken(const Socket& wanted, const SocketLine& line, bool by_nginx) {
-  const std::string where = socket_text(wanted.address, wanted.port);
+  const std::string where = gateway::socket_text(wanted.address, wanted.port);
   if (by_nginx) {
     return {Status::invalid_argument,
             "nginx cannot listen at " + where + ", because it already listens at " +
-                socket_text(line.local.address, line.local.port) +
+                gateway::socket_text(line.local.address, line.local.port) +
                 " and cannot change between one address and all of them in one reload: keep the address, or remove the "
                 "listener in one change and add it in the next",
             {}};
@@ -72,7 +74,7 @@ Error taken(const Socket& wanted, const SocketLine& line, bool by_nginx) {
   const std::string holder = line.holder.empty() ? "another process (root could see which)" : line.holder;
   return {Status::invalid_argument,
           "nginx cannot listen at " + where + ": " + holder + " already listens at " +
-              socket_text(line.local.address, line.local.port) + "; stop it or choose another port",
+              gateway::socket_text(line.local.address, line.local.port) + "; stop it or choose another port",
           {}};
 }
 

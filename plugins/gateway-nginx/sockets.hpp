@@ -26,7 +26,7 @@ std::vector<SocketLine> parse_sockets(std::string_view ss_output, bool state_col
 /// Which sockets are nginx's own.
 struct Own {
   std::set<int> pids;             ///< the master and its children
-  std::set<std::string> listens;  ///< what the live version listens at, as socket_text writes it
+  std::set<std::string> listens;  ///< what the live version listens at, as gateway::socket_text writes it
 };
 
 /// Will nginx be able to listen at all of `wanted`? INVALID_ARGUMENT naming who holds a port, else. A socket that

@@ -56,8 +56,8 @@ TEST_F(AuthorTest, ExampleBuildsByItselfWithTheSdkHeadersOnlyAndLoads) {
   const fs::path copy = scratch_.path() / "driver";
   fs::copy(kSource / "sdk" / "examples" / "driver-null", copy);
   const fs::path built = scratch_.path() / "built";
-  const auto configured =
-      run({"cmake", "-S", copy.string(), "-B", built.string(), "-DK4T_SDK=" + (kSource / "sdk" / "include").string()});
+  const auto configured = run({"cmake", "-G", "Ninja", "-S", copy.string(), "-B", built.string(),
+                               "-DK4T_SDK=" + (kSource / "sdk" / "include").string()});
   ASSERT_EQ(configured.exit_code, 0) << configured.out;
   const auto made = run({"cmake", "--build", built.string()}, {}, std::chrono::minutes(3));
   ASSERT_EQ(made.exit_code, 0) << made.out;

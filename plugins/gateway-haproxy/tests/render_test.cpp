@@ -140,55 +140,5 @@ TEST(Syntax, AQuotedTextIsOneWordWhateverIsInIt) {
   for (const char* text : {"", ".a", "a/b", "a b", "a;b", "a\nb", "a)b", "ä"}) EXPECT_FALSE(is_plain(text)) << text;
 }
 
-TEST(Validate, WhatCouldBreakOutOfItsPlaceIsInvalid) {
-  for (const std::string bad :
-       {"a;b", "a\nb", "a b", "%[src]", "${HOME}", "a#b", "a'b", "a\"b", "a\\b", "", "A", "a/b"}) {
-    State state = web();
-    state.backends[0].name = bad;
-    state.listeners[0].routes[0].backend = bad;
-    EXPECT_EQ(validate(state).status(), Status::invalid_argument) << "backend " << bad;
-    state = web();
-    state.backends[0].endpoints[0].address = bad;
-    EXPECT_EQ(validate(state).status(), Status::invalid_argument) << "address " << bad;
-    if (bad.empty()) continue;
-    state = web();
-    state.listeners[0].routes[0].host = bad;
-    EXPECT_EQ(validate(state).status(), Status::invalid_argument) << "host " << bad;
-  }
-  for (const std::string bad :
-       {"", "a", "/a b", "/a\nb", "/%41", "/${A}", "/a#b", "/a\"b", "/a\\b", "/a//b", "/a/../b", "/./"}) {
-    State state = web();
-    state.listeners[0].routes[0].path = bad;
-    EXPECT_EQ(validate(state).status(), Status::invalid_argument) << "path " << bad;
-  }
-  for (const std::string bad : {"", "health", "/a b", "/a\r\nX: y", "/a'\"b"}) {
-    State state = web();
-    state.backends[0].health = gateway::Health{Protocol::http, bad, 1000, 1000, 1, 1};
-    EXPECT_EQ(validate(state).status(), Status::invalid_argument) << "health " << bad;
-  }
-  State odd = web();
-  odd.listeners[0].routes[0].path = "/it's/$a;(b)";
-  EXPECT_TRUE(validate(odd).ok());
-}
-
-TEST(Validate, WhatContradictsItselfIsInvalid) {
-  const auto refused = [](auto&& change) {
-    State state = web();
-    change(state);
-    return validate(state).status() == Status::invalid_argument;
-  };
-  EXPECT_TRUE(refused([](State& s) { s.listeners.push_back(s.listeners[0]); }));
-  EXPECT_TRUE(refused([](State& s) { s.backends.push_back(s.backends[0]); }));
-  EXPECT_TRUE(refused([](State& s) { s.listeners[0].port = 0; }));
-  EXPECT_TRUE(refused([](State& s) { s.listeners[0].routes[0].backend = "none"; }));
-  EXPECT_TRUE(refused([](State& s) { s.backends[0].protocol = Protocol::tcp; }));
-  EXPECT_TRUE(refused([](State& s) { s.listeners[0].routes.push_back({"www.example.net", "/api/", "web", {}, {}}); }));
-  EXPECT_TRUE(refused([](State& s) { s.listeners[0].routes[0].rate_limit = gateway::RateLimit{0, 1}; }));
-  EXPECT_TRUE(refused([](State& s) { s.listeners[0].routes[0].rate_limit = gateway::RateLimit{1, 100000}; }));
-  EXPECT_TRUE(refused([](State& s) { s.backends[0].endpoints.push_back(s.backends[0].endpoints[0]); }));
-  EXPECT_TRUE(refused([](State& s) { s.backends[0].endpoints[0].address = "192.0.2.07"; }));
-  EXPECT_TRUE(refused([](State& s) { s.backends[0].idle_timeout_ms = 0; }));
-}
-
 }  // namespace
 }  // namespace k4t::haproxy

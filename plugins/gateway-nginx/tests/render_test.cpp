@@ -191,37 +191,7 @@ TEST(Syntax, TextIsQuotedSoThatItStaysOneWord) {
   EXPECT_EQ(Word::text("$host").written(), "\"$host\"");
 }
 
-TEST(Validate, HostsThatNginxWouldNotCompareExactlyAreRefused) {
-  for (const char* bad : {"*.example.net", "~^x$", ".example.net", "example.net.", "a..b", "Example.net", "a b", "a;b",
-                          "a\"b", "a{b", "$host", "a\nb", "a#b", "a\\b", "[::zz]", "a/b"}) {
-    State state = web();
-    state.listeners[0].routes[0].host = bad;
-    const auto outcome = validate(state, here);
-    EXPECT_EQ(outcome.status(), Status::invalid_argument) << bad;
-    EXPECT_TRUE(outcome.error().message.starts_with("listener 80: '")) << bad;
-  }
-  for (const char* good : {"app.example.net", "a_b", "192.0.2.1", "[2001:db8::1]", "x"}) {
-    State state = web();
-    state.listeners[0].routes[0].host = good;
-    EXPECT_TRUE(validate(state, here)) << good;
-  }
-}
-
-TEST(Validate, PathsThatCannotBeComparedAreRefused) {
-  for (const char* bad : {"", "api", "//", "/a//b", "/a/../b", "/.", "/a b", "/a\"b", "/a{b", "/a}b", "/a\nb", "/a#b",
-                          "/a\\b", "/a%20b", "/a?b", "/a\x01", "/\xc3\xa4"}) {
-    State state = web();
-    state.listeners[0].routes[0].path = bad;
-    EXPECT_EQ(validate(state, here).status(), Status::invalid_argument) << bad;
-  }
-  for (const char* good : {"/", "/api", "/api/", "/a;b", "/a$b", "/a'b", "/~me/x.y_z-1", "/a=b&c", "/..."}) {
-    State state = web();
-    state.listeners[0].routes[0].path = good;
-    EXPECT_TRUE(validate(state, here)) << good;
-  }
-}
-
-TEST(Validate, AStateThatNginxCannotServeIsRefused) {
+TEST(Validate, WhatNginxAloneCannotServeIsRefused) {
   const auto status = [](State state, auto&& change) {
     change(state);
     return validate(state, here).status();
@@ -230,27 +200,8 @@ TEST(Validate, AStateThatNginxCannotServeIsRefused) {
   EXPECT_EQ(status(web(), [](State&) {}), Status::ok);
   EXPECT_EQ(status(tcp(), [](State&) {}), Status::ok);
   EXPECT_EQ(status(web(), [](State& s) { s.listeners[0].port = 8911; }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.listeners[0].port = 0; }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.listeners.push_back(s.listeners[0]); }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.listeners[0].routes[0].backend = "other"; }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.backends[0].protocol = Protocol::tcp; }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.backends[0].name = "a;b"; }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.backends.push_back(s.backends[0]); }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.backends[0].endpoints[0].address = "web.example.net"; }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.backends[0].endpoints[0].address = "2001:DB8::1"; }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.backends[0].endpoints[0].port = 0; }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.backends[0].connect_timeout_ms = 0; }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.listeners[0].routes[0].rate_limit = {0, 1}; }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.listeners[0].routes[0].connection_limit = {70000}; }), bad);
-  EXPECT_EQ(status(web(), [](State& s) { s.listeners[0].backend = "web"; }), bad);
-  EXPECT_EQ(status(web(),
-                   [](State& s) {
-                     s.listeners[0].routes.push_back(s.listeners[0].routes[0]);
-                     s.listeners[0].routes[1].path = "/api/";
-                   }),
-            bad);
+  EXPECT_EQ(status(web(), [](State& s) { s.listeners[0].routes[0].host = "*.example.net"; }), bad);
   EXPECT_EQ(status(tcp(), [](State& s) { s.listeners[0].rate_limit = {5, 0}; }), bad);
-  EXPECT_EQ(status(tcp(), [](State& s) { s.listeners[0].backend = "web"; }), bad);
 }
 
 TEST(RegisterText, GoesThereAndBack) {

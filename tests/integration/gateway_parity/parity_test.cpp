@@ -218,14 +218,22 @@ TEST_F(Parity, LeastConnectionsAvoidsBusyEndpoints) {
   auto both = backend("both", {&red_, &blue_});
   both.balance = gateway::Balance::least_connections;
   on_both({{http({{"", "/", "both", {}, {}}})}, {both}}, [&](Gateway& gateway) {
-    const Connection held("127.0.0.1", gateway.port(1));
-    held.send("GET /hold HTTP/1.1\r\nHost: www.example.net\r\n\r\n");
+    auto held = std::make_unique<Connection>("127.0.0.1", gateway.port(1));
+    held->send("GET /hold HTTP/1.1\r\nHost: www.example.net\r\n\r\n");
     ASSERT_TRUE(eventually([&] { return red_.holding() + blue_.holding() == 1; }));
     const std::string idle = red_.holding() == 1 ? "blue" : "red";
-    for (int i = 0; i < 10; ++i) EXPECT_EQ(ask(gateway.port(1)).body, idle);
-    red_.disconnect();
-    blue_.disconnect();
-    ASSERT_TRUE(eventually([&] { return red_.holding() + blue_.holding() == 0; }));
+    // A gateway may still count a request whose answer the client has; such a tie goes either way.
+    constexpr int requests = 40;
+    int to_idle = 0;
+    for (int i = 0; i < requests; ++i) to_idle += ask(gateway.port(1)).body == idle ? 1 : 0;
+    EXPECT_GE(to_idle, requests * 3 / 4) << "round robin would give " << requests / 2;
+    // The client goes first: for one that still waits a gateway may ask the other endpoint.
+    held.reset();
+    ASSERT_TRUE(eventually([&] {
+      red_.disconnect();
+      blue_.disconnect();
+      return red_.holding() + blue_.holding() == 0;
+    }));
   });
 }
 

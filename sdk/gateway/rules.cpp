@@ -1,21 +1,21 @@
+#include "k4t/gateway_rules.hpp"
+
+#include <arpa/inet.h>
+
 #include <map>
 #include <set>
 
-#include "render.hpp"
-#include "syntax.hpp"
-
-namespace k4t::haproxy {
+namespace k4t::gateway {
 namespace {
 
-using gateway::Backend;
-using gateway::Listener;
-using gateway::Protocol;
-using gateway::Route;
-using gateway::State;
 using Backends = std::map<std::string, const Backend*>;
 
-constexpr std::uint32_t timeout_max_ms = 2147483647;  // HAProxy's timers are 31 bits of milliseconds
-constexpr std::uint64_t rate_window_max_ms = 86400000;
+// The narrowest of what known vendors take: HAProxy's timers are 31 bits of milliseconds, nginx counts at most 65,535
+// connections of one client, and a window of a day is the longest that HAProxy's rate counters are used for.
+constexpr std::uint32_t timeout_max_ms = 2147483647;
+constexpr std::uint32_t connection_limit_max = 65535;
+constexpr std::uint64_t burst_max_s = 86400;
+constexpr std::uint32_t health_count_max = 100000;
 constexpr std::string_view name_characters = "abcdefghijklmnopqrstuvwxyz0123456789-";
 constexpr std::string_view path_characters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@/";
@@ -26,6 +26,7 @@ bool made_of(std::string_view text, std::string_view allowed) {
   return text.find_first_not_of(allowed) == std::string_view::npos;
 }
 
+/// A host that is compared exactly: no wildcard, and no dot at either end, which has a meaning of its own in places.
 bool is_host(std::string_view host) {
   constexpr std::size_t limit_bytes = 253;
   if (host.size() > limit_bytes || host.front() == '.' || host.back() == '.') return false;
@@ -33,7 +34,8 @@ bool is_host(std::string_view host) {
   return host.find("..") == std::string_view::npos && made_of(host, "abcdefghijklmnopqrstuvwxyz0123456789-_.");
 }
 
-/// A path as it is after percent-decoding, which is what the rendered rules compare.
+/// A path as it is after percent-decoding and normalising, which is what gateways compare. A '%' could mean either
+/// form, so it is refused.
 bool is_path(std::string_view path) {
   constexpr std::size_t limit_bytes = 1024;
   if (path.empty() || path.front() != '/' || path.size() > limit_bytes || !made_of(path, path_characters)) return false;
@@ -51,9 +53,9 @@ bool is_request_target(std::string_view path) {
 
 bool is_timeout(std::uint32_t timeout_ms) { return timeout_ms >= 1 && timeout_ms <= timeout_max_ms; }
 
-Result<void> check_health(const std::string& where, const gateway::Health& health) {
+Result<void> check_health(const std::string& where, const Health& health) {
   if (!is_timeout(health.interval_ms) || !is_timeout(health.timeout_ms) || health.rise == 0 || health.fall == 0 ||
-      health.rise > 100000 || health.fall > 100000) {
+      health.rise > health_count_max || health.fall > health_count_max) {
     return invalid(where + "a health check needs interval, timeout, rise and fall of at least 1");
   }
   if (health.protocol == Protocol::http && !is_request_target(health.path)) {
@@ -69,7 +71,7 @@ Result<void> check_backend(const Backend& backend) {
   if (backend.name.empty() || backend.name.size() > 128 || !made_of(backend.name, name_characters)) {
     return invalid(where + "the name must be made of a to z, 0 to 9 and '-'");
   }
-  std::set<gateway::Endpoint> seen;
+  std::set<Endpoint> seen;
   for (const auto& endpoint : backend.endpoints) {
     const std::string text = "'" + endpoint.address + "' port " + std::to_string(endpoint.port);
     if (!is_canonical_address(endpoint.address) || endpoint.port == 0) {
@@ -99,13 +101,15 @@ Result<void> check_named(const std::string& where, const std::string& name, Prot
   return {};
 }
 
-Result<void> check_limits(const std::string& where, const std::optional<gateway::RateLimit>& rate,
-                          const std::optional<gateway::ConnectionLimit>& connections) {
+Result<void> check_limits(const std::string& where, const std::optional<RateLimit>& rate,
+                          const std::optional<ConnectionLimit>& connections) {
   if (rate && rate->per_second == 0) return invalid(where + "a rate limit must allow at least 1 per second");
-  if (rate && window_of(*rate).period_ms > rate_window_max_ms) {
-    return invalid(where + "the burst of a rate limit may be worth a day of its rate at most: lower it");
+  if (rate && rate->burst >= burst_max_s * rate->per_second) {
+    return invalid(where + "the burst of a rate limit must be worth less than a day of its rate: lower it");
   }
-  if (connections && connections->at_once == 0) return invalid(where + "a connection limit must allow at least 1");
+  if (connections && (connections->at_once == 0 || connections->at_once > connection_limit_max)) {
+    return invalid(where + "a connection limit must be from 1 to " + std::to_string(connection_limit_max));
+  }
   return {};
 }
 
@@ -142,7 +146,30 @@ Result<void> check_tcp(const std::string& where, const Listener& listener, const
 
 }  // namespace
 
-Result<void> validate(const State& state) {
+bool is_canonical_address(std::string_view address) {
+  const std::string text(address);
+  in6_addr binary{};
+  char printed[INET6_ADDRSTRLEN] = {};
+  for (const int family : {AF_INET, AF_INET6}) {
+    if (::inet_pton(family, text.c_str(), &binary) == 1 &&
+        ::inet_ntop(family, &binary, printed, sizeof printed) != nullptr && text == printed) {
+      return true;
+    }
+  }
+  return false;
+}
+
+std::string socket_text(std::string_view address, std::uint16_t port) {
+  const bool is_v6 = address.find(':') != std::string_view::npos;
+  return (is_v6 ? "[" + std::string(address) + "]" : std::string(address)) + ":" + std::to_string(port);
+}
+
+std::string_view without_final_slash(std::string_view path) {
+  while (path.ends_with('/')) path.remove_suffix(1);
+  return path;
+}
+
+Result<void> check_rules(const State& state) {
   K4T_ASSIGN(const Backends known, check_backends(state));
   std::set<std::uint16_t> ports;
   for (const auto& listener : state.listeners) {
@@ -155,4 +182,4 @@ Result<void> validate(const State& state) {
   return {};
 }
 
-}  // namespace k4t::haproxy
+}  // namespace k4t::gateway
