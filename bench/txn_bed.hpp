@@ -47,9 +47,6 @@ class Bed : private txn::Listener {
   [[nodiscard]] const testing::NginxServer& nginx(std::size_t index) const { return *nginx_.at(index); }
   [[nodiscard]] const testing::HaproxyServer& haproxy(std::size_t index) const { return *haproxy_.at(index); }
   [[nodiscard]] const testing::BindServer& dns(std::size_t index) const { return *dns_.at(index); }
-  /// Where gateway `index` accepts HTTP requests.
-  [[nodiscard]] std::string gateway_address(std::size_t index) const { return cluster_.gateways.at(index).address; }
-  [[nodiscard]] std::uint16_t http_port() const { return http_port_; }
   [[nodiscard]] std::string domain() const { return cluster_.domain; }
 
  private:

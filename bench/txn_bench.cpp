@@ -15,7 +15,6 @@
 #include "drivers/witness_file.hpp"
 #include "k4t/dnsupdate.hpp"
 #include "k4t/http.hpp"
-#include "support/http_peers.hpp"
 #include "txn_bed.hpp"
 
 /// What a transaction costs, beside what its members cost when nothing else is asked of them: the servers' own
@@ -259,18 +258,13 @@ void bench_vote() {
 
 // How long a pair shows two versions.
 
-/// Asks one gateway again and again and notes when it first answers otherwise.
+/// Asks one HAProxy again and again which version it serves and notes when that changes.
 class Watcher {
  public:
-  Watcher(const std::string& address, std::uint16_t port, std::string host) : host_(std::move(host)) {
-    http::Endpoint endpoint;
-    endpoint.address = address;
-    endpoint.port = port;
-    client_ = std::make_unique<http::Client>(endpoint);
-    last_ = ask();
+  explicit Watcher(const testing::HaproxyServer& haproxy) : haproxy_(haproxy), last_(version()) {
     thread_ = std::thread([this] {
       while (!ending_) {
-        const std::string now = ask();
+        const std::string now = version();
         if (now.empty() || now == last_) continue;
         last_ = now;
         changed_ = Clock::now().time_since_epoch().count();
@@ -284,22 +278,20 @@ class Watcher {
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
 
-  /// When the answer changed since the last call; waits for it.
+  /// When the version changed since the last call; waits for it.
   Clock::time_point change() {
-    if (!testing::eventually([this] { return changed_ != 0; })) throw std::runtime_error("the answer does not change");
+    if (!testing::eventually([this] { return changed_ != 0; })) throw std::runtime_error("the version does not change");
     return Clock::time_point(Clock::duration(changed_.exchange(0)));
   }
 
  private:
-  std::string ask() {
-    http::Request request;
-    request.headers["Host"] = host_;
-    const auto answer = client_->send(request);
-    return answer && answer->status == 200 ? answer->body : std::string();
+  /// Empty while a change is going on.
+  std::string version() {
+    const std::string answer = haproxy_.tell("@1 get var proc.k4t");
+    return answer.find("applying/") == std::string::npos ? answer : std::string();
   }
 
-  std::string host_;
-  std::unique_ptr<http::Client> client_;
+  const testing::HaproxyServer& haproxy_;
   std::string last_;
   std::atomic<Clock::rep> changed_ = 0;
   std::atomic<bool> ending_ = false;
@@ -308,21 +300,13 @@ class Watcher {
 
 void bench_haproxy_pair(plugin::Catalog& catalog) {
   Bed bed(catalog, {"haproxy", "haproxy"}, 0, 10);
-  testing::Endpoint red("red");
-  testing::Endpoint blue("blue");
-  const auto lead_to = [&bed](const testing::Endpoint& endpoint) {
-    model::State next = bed.state();
-    next.gateways.backends.front().endpoints = {{"127.0.0.1", endpoint.port()}};
-    return next;
-  };
-  bed.commit(lead_to(red));
-  const std::string& service = bed.state().gateways.listeners.front().routes.front().host;
-  Watcher first(bed.gateway_address(0), bed.http_port(), service);
-  Watcher second(bed.gateway_address(1), bed.http_port(), service);
+  bed.commit(bed.small_change());
+  Watcher first(bed.haproxy(0));
+  Watcher second(bed.haproxy(1));
   Series commit;
   Series apart;
   for (int turn = 0; turn < 4 * turns; ++turn) {
-    commit.add(bed.commit(lead_to(turn % 2 == 0 ? blue : red)).rounds["commit"]);
+    commit.add(bed.commit(bed.small_change()).rounds["commit"]);
     const auto one = first.change();
     const auto other = second.change();
     apart.add(one < other ? other - one : one - other);
