@@ -32,7 +32,9 @@ if(K4T_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 if(K4T_CLANG_TIDY)
   find_program(K4T_CLANG_TIDY_PROGRAM clang-tidy REQUIRED)
-  set(CMAKE_CXX_CLANG_TIDY "${K4T_CLANG_TIDY_PROGRAM}")
+  # clang reads neither GCC's precompiled headers nor all of its warning options.
+  set(CMAKE_DISABLE_PRECOMPILE_HEADERS ON)
+  set(CMAKE_CXX_CLANG_TIDY "${K4T_CLANG_TIDY_PROGRAM}" --extra-arg=-Wno-unknown-warning-option)
 endif()
 
 set(BOOST_INCLUDEDIR /usr/include CACHE PATH "")
