@@ -23,6 +23,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t largest_file_bytes = 256u << 20;
 constexpr auto lock_patience = std::chrono::seconds(10);
 constexpr auto lock_retry = std::chrono::milliseconds(2);
+constexpr auto stale_after = std::chrono::hours(1);
 
 Error failed(std::string_view verb, const std::string& path) {
   return system_error("cannot " + std::string(verb) + " " + path, errno);
@@ -89,15 +90,27 @@ class Temporary {
   bool renamed_ = false;
 };
 
+/// As Temporary names them.
+bool is_temporary(std::string_view name) {
+  constexpr std::string_view mark = ".k4t-XXXXXX";
+  return name.size() > mark.size() && name.front() == '.' &&
+         name.substr(name.size() - mark.size()).starts_with(mark.substr(0, 5));
+}
+
 /// Waits for the lock with an end, so that a stopped swapper cannot hold up its successors for ever.
-Result<Fd> lock(const std::string& path, unsigned mode) {
+Result<Fd> lock(const std::string& path, unsigned mode, const Limits& limits) {
   const std::string name = path + ".lock";
+  const auto begun = Clock::now();
   Fd fd(::open(name.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, static_cast<mode_t>(mode)));
   if (!fd.open()) return failed("lock", name);
-  for (const auto until = Clock::now() + lock_patience;;) {
+  for (;;) {
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
     if (errno != EWOULDBLOCK && errno != EINTR) return failed("lock", name);
-    if (Clock::now() >= until) return Error{Status::busy, "somebody else holds the lock " + name, {}};
+    const auto waited = Clock::now() - begun;
+    if (waited >= lock_patience) return Error{Status::busy, "somebody else holds the lock " + name, {}};
+    if (waited >= limits.timeout || (limits.cancelled && limits.cancelled())) {
+      return Error{Status::deadline, "no time was left to wait for the lock " + name, {}};
+    }
     std::this_thread::sleep_for(lock_retry);
   }
 }
@@ -143,9 +156,9 @@ Result<void> put(const std::string& path, std::string_view bytes, unsigned mode)
 }
 
 Result<void> swap(const std::string& path, const std::optional<std::string>& expected, std::string_view bytes,
-                  unsigned mode) {
+                  unsigned mode, const Limits& limits) {
   K4T_TRY(check_path(path));
-  K4T_ASSIGN(const Fd held, lock(path, mode));
+  K4T_ASSIGN(const Fd held, lock(path, mode, limits));
   auto present = read(path);
   if (!present && present.status() != Status::not_found) return present.error();
   const std::optional<std::string> found = present ? std::optional(*std::move(present)) : std::nullopt;
@@ -186,6 +199,20 @@ Result<void> remove(const std::string& path) {
   if (::unlink(path.c_str()) == 0) return sync_folder(folder_of(path));
   if (errno == ENOENT || errno == ENOTDIR) return {};
   return failed("delete", path);
+}
+
+Result<void> sweep(const std::string& path) {
+  K4T_ASSIGN(const auto names, list(path));
+  for (const auto& name : names) {
+    if (!is_temporary(name)) continue;
+    const fs::path file = fs::path(path) / name;
+    struct stat info {};
+    if (::lstat(file.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    const auto changed = std::chrono::system_clock::from_time_t(info.st_mtime);
+    // What another sweeper deletes first is gone as well.
+    if (std::chrono::system_clock::now() - changed > stale_after) ::unlink(file.c_str());
+  }
+  return {};
 }
 
 }  // namespace k4t::transport::files

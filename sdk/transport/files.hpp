@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "k4t/result.hpp"
+#include "k4t/transport.hpp"
 
 /// Files of this machine; what each function promises is written at its namesake in k4t/transport.hpp.
 
@@ -14,11 +14,12 @@ namespace k4t::transport::files {
 /// Regular files of at most 256 MiB.
 Result<std::string> read(const std::string& path);
 Result<void> put(const std::string& path, std::string_view bytes, unsigned mode);
-/// BUSY: another swapper has held the lock for 10 s.
+/// BUSY: another swapper has held the lock for 10 s. DEADLINE: the limits ended the wait before that.
 Result<void> swap(const std::string& path, const std::optional<std::string>& expected, std::string_view bytes,
-                  unsigned mode);
+                  unsigned mode, const Limits& limits);
 Result<void> make_folder(const std::string& path, unsigned mode);
 Result<std::vector<std::string>> list(const std::string& path);
 Result<void> remove(const std::string& path);
+Result<void> sweep(const std::string& path);
 
 }  // namespace k4t::transport::files

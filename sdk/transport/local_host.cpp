@@ -11,17 +11,25 @@ class LocalHost final : public Host {
  public:
   [[nodiscard]] std::string name() const override { return "local"; }
   Result<Output> run(const Command& command) override { return run_process(command); }
-  Result<std::string> read_file(const std::string& path) override { return files::read(path); }
-  Result<void> put_file(const std::string& path, std::string_view bytes, unsigned mode) override {
+  Result<std::string> read_file(const std::string& path, const Limits& /*limits*/) override {
+    return files::read(path);
+  }
+  Result<void> put_file(const std::string& path, std::string_view bytes, unsigned mode,
+                        const Limits& /*limits*/) override {
     return files::put(path, bytes, mode);
   }
   Result<void> swap_file(const std::string& path, const std::optional<std::string>& expected, std::string_view bytes,
-                         unsigned mode) override {
-    return files::swap(path, expected, bytes, mode);
+                         unsigned mode, const Limits& limits) override {
+    return files::swap(path, expected, bytes, mode, limits);
   }
-  Result<void> make_folder(const std::string& path, unsigned mode) override { return files::make_folder(path, mode); }
-  Result<std::vector<std::string>> list_folder(const std::string& path) override { return files::list(path); }
-  Result<void> remove_file(const std::string& path) override { return files::remove(path); }
+  Result<void> make_folder(const std::string& path, unsigned mode, const Limits& /*limits*/) override {
+    return files::make_folder(path, mode);
+  }
+  Result<std::vector<std::string>> list_folder(const std::string& path, const Limits& /*limits*/) override {
+    return files::list(path);
+  }
+  Result<void> remove_file(const std::string& path, const Limits& /*limits*/) override { return files::remove(path); }
+  Result<void> sweep_folder(const std::string& path, const Limits& /*limits*/) override { return files::sweep(path); }
   Result<std::unique_ptr<Stream>> connect_unix(const std::string& path, std::chrono::milliseconds timeout) override {
     return connect_to_unix(path, timeout);
   }
@@ -34,12 +42,6 @@ class LocalHost final : public Host {
 }  // namespace
 
 std::shared_ptr<Host> local_host() { return std::make_shared<LocalHost>(); }
-
-Result<std::shared_ptr<Host>> open_host(const std::string& where) {
-  if (where == "local") return local_host();
-  return Error{
-      Status::invalid_argument, "cannot reach the host '" + where + "': this version knows only \"local\"", {}};
-}
 
 Result<Output> run_script(Host& host, std::string_view script, const std::vector<std::string>& args,
                           std::string_view input, std::chrono::milliseconds timeout) {

@@ -44,24 +44,6 @@ std::vector<std::string> environment_with(const std::map<std::string, std::strin
   return all;
 }
 
-Result<void> check(const Command& command) {
-  const auto has_nul = [](const std::string& text) { return text.find('\0') != std::string::npos; };
-  if (command.argv.empty() || command.argv.front().empty()) {
-    return Error{Status::invalid_argument, "a command without a program", {}};
-  }
-  if (std::any_of(command.argv.begin(), command.argv.end(), has_nul)) {
-    return Error{Status::invalid_argument, "an argument of " + command.argv.front() + " contains a NUL byte", {}};
-  }
-  for (const auto& [name, value] : command.env) {
-    if (name.empty() || name.find('=') != std::string::npos || has_nul(name) || has_nul(value)) {
-      return Error{Status::invalid_argument,
-                   "'" + name + "' is not an environment variable's name, or its value contains a NUL byte",
-                   {}};
-    }
-  }
-  return {};
-}
-
 /// The same file under a number above the three channels', which a program that was started without them hands out
 /// first, and which would be overwritten while they are set up.
 Result<Fd> above_channels(Fd fd) {
@@ -252,9 +234,27 @@ Error cannot_start(const std::string& program, int number) {
 
 }  // namespace
 
+Result<void> check_command(const Command& command) {
+  const auto has_nul = [](const std::string& text) { return text.find('\0') != std::string::npos; };
+  if (command.argv.empty() || command.argv.front().empty()) {
+    return Error{Status::invalid_argument, "a command without a program", {}};
+  }
+  if (std::any_of(command.argv.begin(), command.argv.end(), has_nul)) {
+    return Error{Status::invalid_argument, "an argument of " + command.argv.front() + " contains a NUL byte", {}};
+  }
+  for (const auto& [name, value] : command.env) {
+    if (name.empty() || name.find('=') != std::string::npos || has_nul(name) || has_nul(value)) {
+      return Error{Status::invalid_argument,
+                   "'" + name + "' is not an environment variable's name, or its value contains a NUL byte",
+                   {}};
+    }
+  }
+  return {};
+}
+
 Result<Output> run_process(const Command& command) {
   const auto until = Clock::now() + command.timeout;
-  K4T_TRY(check(command));
+  K4T_TRY(check_command(command));
   if (command.timeout.count() <= 0 || (command.cancelled && command.cancelled())) {
     return Error{Status::deadline, "no time was left to start " + command.argv.front(), {}};
   }

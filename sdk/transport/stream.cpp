@@ -107,15 +107,33 @@ Result<std::unique_ptr<Stream>> connect_to(const sockaddr* address, socklen_t si
   return std::unique_ptr<Stream>(std::make_unique<SocketStream>(std::move(fd)));
 }
 
+Error not_an_address(const std::string& address) {
+  return {Status::invalid_argument, "'" + address + "' is not an IPv4 or IPv6 address", {}};
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Stream>> connect_to_unix(const std::string& path, milliseconds timeout) {
+std::unique_ptr<Stream> stream_over(Fd fd) { return std::make_unique<SocketStream>(std::move(fd)); }
+
+Result<void> check_unix_path(const std::string& path) {
   K4T_TRY(check_path(path));
+  if (path.size() < sizeof(sockaddr_un::sun_path)) return {};
+  return Error{Status::invalid_argument, "cannot connect to " + path + ": a socket's path has at most 107 bytes", {}};
+}
+
+Result<void> check_tcp_address(const std::string& address, std::uint16_t port) {
+  in6_addr ignored{};
+  const bool known =
+      ::inet_pton(AF_INET, address.c_str(), &ignored) == 1 || ::inet_pton(AF_INET6, address.c_str(), &ignored) == 1;
+  if (!known) return not_an_address(address);
+  if (port == 0) return Error{Status::invalid_argument, "cannot connect to " + address + ": 0 is no port", {}};
+  return {};
+}
+
+Result<std::unique_ptr<Stream>> connect_to_unix(const std::string& path, milliseconds timeout) {
+  K4T_TRY(check_unix_path(path));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return Error{Status::invalid_argument, "cannot connect to " + path + ": a socket's path has at most 107 bytes", {}};
-  }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return connect_to(reinterpret_cast<const sockaddr*>(&address), sizeof address, path, timeout);
 }
@@ -134,7 +152,7 @@ Result<std::unique_ptr<Stream>> connect_to_tcp(const std::string& address, std::
     return connect_to(reinterpret_cast<const sockaddr*>(&v6), sizeof v6, "[" + address + "]:" + std::to_string(port),
                       timeout);
   }
-  return Error{Status::invalid_argument, "'" + address + "' is not an IPv4 or IPv6 address", {}};
+  return not_an_address(address);
 }
 
 }  // namespace k4t::transport

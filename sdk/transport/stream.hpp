@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "errors.hpp"
 #include "k4t/transport.hpp"
 
 namespace k4t::transport {
@@ -14,5 +15,12 @@ namespace k4t::transport {
 Result<std::unique_ptr<Stream>> connect_to_unix(const std::string& path, std::chrono::milliseconds timeout);
 Result<std::unique_ptr<Stream>> connect_to_tcp(const std::string& address, std::uint16_t port,
                                                std::chrono::milliseconds timeout);
+
+/// Takes over a connected, non-blocking socket.
+std::unique_ptr<Stream> stream_over(Fd fd);
+
+/// INVALID_ARGUMENT for what no socket can be found at.
+Result<void> check_unix_path(const std::string& path);
+Result<void> check_tcp_address(const std::string& address, std::uint16_t port);
 
 }  // namespace k4t::transport

@@ -18,17 +18,29 @@ class KillingHost final : public transport::Host {
     }
     return inner_->run(changed);
   }
-  Result<std::string> read_file(const std::string& path) override { return inner_->read_file(path); }
-  Result<void> put_file(const std::string& path, std::string_view bytes, unsigned mode) override {
-    return inner_->put_file(path, bytes, mode);
+  Result<std::string> read_file(const std::string& path, const transport::Limits& limits) override {
+    return inner_->read_file(path, limits);
+  }
+  Result<void> put_file(const std::string& path, std::string_view bytes, unsigned mode,
+                        const transport::Limits& limits) override {
+    return inner_->put_file(path, bytes, mode, limits);
   }
   Result<void> swap_file(const std::string& path, const std::optional<std::string>& expected, std::string_view bytes,
-                         unsigned mode) override {
-    return inner_->swap_file(path, expected, bytes, mode);
+                         unsigned mode, const transport::Limits& limits) override {
+    return inner_->swap_file(path, expected, bytes, mode, limits);
   }
-  Result<void> make_folder(const std::string& path, unsigned mode) override { return inner_->make_folder(path, mode); }
-  Result<std::vector<std::string>> list_folder(const std::string& path) override { return inner_->list_folder(path); }
-  Result<void> remove_file(const std::string& path) override { return inner_->remove_file(path); }
+  Result<void> make_folder(const std::string& path, unsigned mode, const transport::Limits& limits) override {
+    return inner_->make_folder(path, mode, limits);
+  }
+  Result<std::vector<std::string>> list_folder(const std::string& path, const transport::Limits& limits) override {
+    return inner_->list_folder(path, limits);
+  }
+  Result<void> remove_file(const std::string& path, const transport::Limits& limits) override {
+    return inner_->remove_file(path, limits);
+  }
+  Result<void> sweep_folder(const std::string& path, const transport::Limits& limits) override {
+    return inner_->sweep_folder(path, limits);
+  }
   Result<std::unique_ptr<transport::Stream>> connect_unix(const std::string& path,
                                                           std::chrono::milliseconds timeout) override {
     return inner_->connect_unix(path, timeout);

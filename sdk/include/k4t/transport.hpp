@@ -16,6 +16,8 @@
 
 namespace k4t::transport {
 
+struct SshOptions;
+
 /// A command as an argument vector; nothing is ever interpreted by a shell.
 struct Command {
   std::vector<std::string> argv;
@@ -33,6 +35,13 @@ struct Output {
   std::string err;
 };
 
+/// How long a file operation may take, and whether it is still wanted. Over SSH the time covers connecting and waiting
+/// for a free channel too. A local disk that hangs cannot be hurried: there the limits only end the wait for a lock.
+struct Limits {
+  std::chrono::milliseconds timeout = std::chrono::seconds(30);
+  std::function<bool()> cancelled;  ///< polled on the calling thread; true: DEADLINE
+};
+
 /// A byte stream to a socket on the host. Not thread-safe. Closed by the destructor.
 class Stream {
  public:
@@ -48,6 +57,7 @@ class Stream {
 /// do it now (disk full or failing, out of memory), so that the same request may succeed later; DEADLINE where time ran
 /// out (the effect is then unknown); NOT_FOUND where a named file, or the folder it should be in, is known to be
 /// absent; BUSY where a swapper keeps its lock for 10 s; INVALID_ARGUMENT with the system's reason where it refuses.
+/// A connection that is lost after a command or a change was sent is UNAVAILABLE: what it did is then not known.
 class Host {
  public:
   virtual ~Host() = default;
@@ -58,26 +68,31 @@ class Host {
   /// A command that ran is a success, whatever its exit code; NOT_FOUND: there is no such program.
   virtual Result<Output> run(const Command& command) = 0;
 
-  virtual Result<std::string> read_file(const std::string& path) = 0;
+  virtual Result<std::string> read_file(const std::string& path, const Limits& limits = {}) = 0;
 
   /// Replaces the file as a whole and durably: temporary file beside it, fsync, rename, fsync of the folder. Readers
   /// see the old or the new content, a power cut leaves the old or the new.
-  virtual Result<void> put_file(const std::string& path, std::string_view bytes, unsigned mode) = 0;
+  virtual Result<void> put_file(const std::string& path, std::string_view bytes, unsigned mode,
+                                const Limits& limits = {}) = 0;
 
   /// put_file if the present content is exactly `expected` (absent: there is no such file), else CONFLICT and nothing
   /// changed. Swappers of one path exclude each other by a lock on PATH.lock; a swapper that dies leaves no lock
   /// behind.
   virtual Result<void> swap_file(const std::string& path, const std::optional<std::string>& expected,
-                                 std::string_view bytes, unsigned mode) = 0;
+                                 std::string_view bytes, unsigned mode, const Limits& limits = {}) = 0;
 
   /// Makes the folder and its missing parents; one that exists is a success.
-  virtual Result<void> make_folder(const std::string& path, unsigned mode) = 0;
+  virtual Result<void> make_folder(const std::string& path, unsigned mode, const Limits& limits = {}) = 0;
 
   /// Names in a folder, sorted, without "." and "..".
-  virtual Result<std::vector<std::string>> list_folder(const std::string& path) = 0;
+  virtual Result<std::vector<std::string>> list_folder(const std::string& path, const Limits& limits = {}) = 0;
 
   /// Deletes a file or a symbolic link, durably; absent is a success.
-  virtual Result<void> remove_file(const std::string& path) = 0;
+  virtual Result<void> remove_file(const std::string& path, const Limits& limits = {}) = 0;
+
+  /// Deletes what puts and swaps that died half way left in the folder: their temporary files, once they are older than
+  /// an hour. Nothing ever reads those.
+  virtual Result<void> sweep_folder(const std::string& path, const Limits& limits = {}) = 0;
 
   /// Connects, from the machine itself, to a unix socket there.
   virtual Result<std::unique_ptr<Stream>> connect_unix(const std::string& path, std::chrono::milliseconds timeout) = 0;
@@ -90,8 +105,21 @@ class Host {
 /// The machine this program runs on.
 std::shared_ptr<Host> local_host();
 
-/// The machine that `where` names: "local". Others are INVALID_ARGUMENT.
+/// A machine reached over SSH: `url` is ssh://[user@]host[:port]. INVALID_ARGUMENT where the URL or an option is not
+/// sound; nothing is connected yet. All handles of one URL and options in a process share one connection, on which up
+/// to 8 commands run at once and the others wait; it is made when first needed, kept alive, and made anew after a cut.
+/// The code of each plugin has connections of its own.
+///
+/// A host key that is not in the known_hosts file, or another one than there, is UNAVAILABLE and says what to do; so
+/// are refused keys. The login shell must be a POSIX one, coreutils and flock must be installed; what the shell's
+/// start-up files print is skipped. One command line may have 120 KiB. A command that runs out of time is killed there
+/// soon after, if the connection lasts and the system has Linux's /proc. A child process made by fork() must open its
+/// hosts itself.
+Result<std::shared_ptr<Host>> ssh_host(const std::string& url, const SshOptions& options);
+
+/// The machine that `where` names: "local", or a URL as for ssh_host. Others are INVALID_ARGUMENT.
 Result<std::shared_ptr<Host>> open_host(const std::string& where);
+Result<std::shared_ptr<Host>> open_host(const std::string& where, const SshOptions& options);
 
 /// Runs a POSIX shell script that is the program's own, never text from a user: `args` arrive as "$1", "$2", …, and
 /// `input` on standard input.

@@ -1,6 +1,3 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <thread>
 
@@ -11,8 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "k4t/transport.hpp"
-#include "support/process.hpp"
+#include "host_test.hpp"
 
 namespace k4t::transport {
 namespace {
@@ -22,16 +18,16 @@ using k4t::testing::Scratch;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class Files : public ::testing::Test {
+class Files : public HostTest {
  protected:
   [[nodiscard]] std::string path(const std::string& name) const { return (scratch.path() / name).string(); }
   [[nodiscard]] std::vector<std::string> names() const { return *host->list_folder(scratch.path().string()); }
 
   Scratch scratch;
-  std::shared_ptr<Host> host = local_host();
 };
+K4T_EACH_HOST(Files);
 
-TEST_F(Files, WhatWasPutIsReadBackByteForByteWithItsMode) {
+TEST_P(Files, WhatWasPutIsReadBackByteForByteWithItsMode) {
   const std::string bytes("a\0b\n", 4);
   ASSERT_TRUE(host->put_file(path("f"), bytes, 0640).ok());
   EXPECT_EQ(*host->read_file(path("f")), bytes);
@@ -42,7 +38,7 @@ TEST_F(Files, WhatWasPutIsReadBackByteForByteWithItsMode) {
   EXPECT_THAT(names(), ElementsAre("f"));
 }
 
-TEST_F(Files, AbsentIsNotFoundAndUnreadableIsNot) {
+TEST_P(Files, AbsentIsNotFoundAndUnreadableIsNot) {
   EXPECT_EQ(host->read_file(path("none")).status(), Status::not_found);
   EXPECT_EQ(host->read_file(path("none/none")).status(), Status::not_found);
   EXPECT_EQ(host->read_file(scratch.path().string()).status(), Status::invalid_argument);
@@ -52,12 +48,12 @@ TEST_F(Files, AbsentIsNotFoundAndUnreadableIsNot) {
   EXPECT_EQ(host->list_folder(path("none")).status(), Status::not_found);
 }
 
-TEST_F(Files, ANamedPipeIsRefusedInsteadOfWaitedFor) {
+TEST_P(Files, ANamedPipeIsRefusedInsteadOfWaitedFor) {
   ASSERT_EQ(::mkfifo(path("fifo").c_str(), 0644), 0);
   EXPECT_EQ(host->read_file(path("fifo")).status(), Status::invalid_argument);
 }
 
-TEST_F(Files, SwapComparesTheWholeContent) {
+TEST_P(Files, SwapComparesTheWholeContent) {
   ASSERT_TRUE(host->swap_file(path("r"), std::nullopt, "one", 0600).ok());
   EXPECT_EQ(host->swap_file(path("r"), std::nullopt, "two", 0600).status(), Status::conflict);
   EXPECT_EQ(host->swap_file(path("r"), "one ", "two", 0600).status(), Status::conflict);
@@ -67,21 +63,21 @@ TEST_F(Files, SwapComparesTheWholeContent) {
   EXPECT_EQ(*host->read_file(path("r")), "two");
 }
 
-TEST_F(Files, AnEmptyFileIsNotAnAbsentOne) {
+TEST_P(Files, AnEmptyFileIsNotAnAbsentOne) {
   ASSERT_TRUE(host->put_file(path("r"), "", 0600).ok());
   EXPECT_EQ(host->swap_file(path("r"), std::nullopt, "x", 0600).status(), Status::conflict);
   EXPECT_TRUE(host->swap_file(path("r"), "", "x", 0600).ok());
 }
 
-TEST_F(Files, OfSeveralSwappersExactlyOneWinsEachRound) {
+TEST_P(Files, OfSeveralSwappersExactlyOneWinsEachRound) {
   constexpr int processes = 4;
-  constexpr int rounds = 25;
+  const int rounds = sshd ? 4 : 25;
   ASSERT_TRUE(host->put_file(path("r"), "0", 0600).ok());
   std::vector<pid_t> children;
   for (int n = 0; n < processes; ++n) {
     const pid_t child = ::fork();
     if (child == 0) {
-      const auto own = local_host();
+      const auto own = another();
       int won = 0;
       while (won < rounds) {
         const auto seen = own->read_file(path("r"));
@@ -102,7 +98,7 @@ TEST_F(Files, OfSeveralSwappersExactlyOneWinsEachRound) {
   EXPECT_EQ(*host->read_file(path("r")), std::to_string(processes * rounds));
 }
 
-TEST_F(Files, ThreadsOfOneProcessExcludeEachOtherToo) {
+TEST_P(Files, ThreadsOfOneProcessExcludeEachOtherToo) {
   constexpr std::size_t threads = 4;
   std::array<bool, threads> won{};
   std::vector<std::thread> running;
@@ -114,7 +110,7 @@ TEST_F(Files, ThreadsOfOneProcessExcludeEachOtherToo) {
   EXPECT_EQ(std::count(won.begin(), won.end(), true), 1);
 }
 
-TEST_F(Files, ASwapperThatDiesLeavesNoLockBehind) {
+TEST_P(Files, ASwapperThatDiesLeavesNoLockBehind) {
   int ready[2];
   ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
   const pid_t child = ::fork();
@@ -138,7 +134,7 @@ TEST_F(Files, ASwapperThatDiesLeavesNoLockBehind) {
   ::close(ready[1]);
 }
 
-TEST_F(Files, AFullDiskIsUnavailableAndTheOldContentStays) {
+TEST_P(Files, AFullDiskIsUnavailableAndTheOldContentStays) {
   if (::geteuid() != 0) GTEST_SKIP() << "mounting a small file system needs root";
   const std::string small = path("small");
   ASSERT_TRUE(host->make_folder(small, 0755).ok());
@@ -152,7 +148,7 @@ TEST_F(Files, AFullDiskIsUnavailableAndTheOldContentStays) {
   ::umount(small.c_str());
 }
 
-TEST_F(Files, FoldersAreMadeWithTheirParentsAndTwiceIsTheSame) {
+TEST_P(Files, FoldersAreMadeWithTheirParentsAndTwiceIsTheSame) {
   ASSERT_TRUE(host->make_folder(path("a/b/c"), 0750).ok());
   ASSERT_TRUE(host->make_folder(path("a/b/c"), 0750).ok());
   ASSERT_TRUE(host->make_folder(path("a/b/d/"), 0750).ok());
@@ -162,7 +158,7 @@ TEST_F(Files, FoldersAreMadeWithTheirParentsAndTwiceIsTheSame) {
   EXPECT_EQ(host->make_folder(path("file"), 0755).status(), Status::invalid_argument);
 }
 
-TEST_F(Files, RemovingIsIdempotentAndTakesTheLinkNotItsTarget) {
+TEST_P(Files, RemovingIsIdempotentAndTakesTheLinkNotItsTarget) {
   scratch.write("file", "x");
   fs::create_symlink("file", path("link"));
   EXPECT_TRUE(host->remove_file(path("link")).ok());
@@ -170,6 +166,55 @@ TEST_F(Files, RemovingIsIdempotentAndTakesTheLinkNotItsTarget) {
   EXPECT_THAT(names(), ElementsAre("file"));
   fs::create_directory(path("folder"));
   EXPECT_EQ(host->remove_file(path("folder")).status(), Status::invalid_argument);
+}
+
+TEST_P(Files, AWaitForTheLockEndsWithItsCallersPatience) {
+  const int lock = ::open((path("r") + ".lock").c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_EQ(::flock(lock, LOCK_EX), 0);
+  const auto begun = std::chrono::steady_clock::now();
+  Limits limits;
+  limits.timeout = std::chrono::milliseconds(600);
+  const auto swapped = host->swap_file(path("r"), std::nullopt, "x", 0600, limits);
+  EXPECT_THAT(swapped.status(), ::testing::AnyOf(Status::deadline, Status::busy));
+  limits.timeout = std::chrono::seconds(20);
+  limits.cancelled = [&] { return std::chrono::steady_clock::now() - begun > std::chrono::milliseconds(900); };
+  EXPECT_EQ(host->swap_file(path("r"), std::nullopt, "x", 0600, limits).status(), Status::deadline);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5));
+  EXPECT_FALSE(fs::exists(path("r")));
+  ::close(lock);
+}
+
+TEST_P(Files, SweepingTakesOldTemporariesAndNothingElse) {
+  for (const char* name : {".f.k4t-AbCdEf", ".g.k4t-123456", ".hidden", "f", ".f.k4t-AbCdEf.txt"}) {
+    scratch.write(name, "x");
+    if (std::string(name) == ".g.k4t-123456") continue;
+    fs::last_write_time(path(name), fs::file_time_type::clock::now() - std::chrono::hours(2));
+  }
+  ASSERT_TRUE(host->sweep_folder(scratch.path().string()).ok());
+  EXPECT_THAT(names(), ElementsAre(".f.k4t-AbCdEf.txt", ".g.k4t-123456", ".hidden", "f"));
+  EXPECT_EQ(host->sweep_folder(path("none")).status(), Status::not_found);
+}
+
+TEST_P(Files, AnyNameIsOneName) {
+  const std::string odd = "-n $HOME `id` 'x' \"y\"\n*\\\xff";
+  ASSERT_TRUE(host->put_file(path(odd), "odd", 0600).ok());
+  ASSERT_TRUE(host->swap_file(path(odd), "odd", "odder", 0600).ok());
+  EXPECT_EQ(*host->read_file(path(odd)), "odder");
+  EXPECT_THAT(names(), ElementsAre(odd, odd + ".lock"));
+  ASSERT_TRUE(host->make_folder(path("-p " + odd), 0700).ok());
+  EXPECT_TRUE(fs::is_directory(path("-p " + odd)));
+  ASSERT_TRUE(host->remove_file(path(odd)).ok());
+  EXPECT_FALSE(fs::exists(path(odd)));
+}
+
+TEST_P(Files, MegabytesArriveWhole) {
+  std::string bytes;
+  for (std::size_t i = 0; i < (3u << 20); ++i) bytes += static_cast<char>(i * 31 + i / 257);
+  ASSERT_TRUE(host->put_file(path("big"), bytes, 0600).ok());
+  EXPECT_EQ(Scratch::read(path("big")), bytes);
+  const auto back = host->read_file(path("big"));
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_TRUE(*back == bytes);
 }
 
 }  // namespace

@@ -1,6 +1,3 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <thread>
 
@@ -10,8 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "k4t/transport.hpp"
-#include "support/process.hpp"
+#include "host_test.hpp"
 
 namespace k4t::transport {
 namespace {
@@ -73,43 +69,46 @@ void expect_echo(Stream& stream) {
   EXPECT_EQ(all, "hello");
 }
 
-TEST(Stream, CarriesBytesOverAUnixSocketUntilTheEnd) {
+class Streams : public HostTest {};
+K4T_EACH_HOST(Streams);
+
+TEST_P(Streams, CarriesBytesOverAUnixSocketUntilTheEnd) {
   const Scratch scratch;
   const std::string path = (scratch.path() / "s").string();
   const Listener listener(path);
   std::thread server([&] { echo_once(listener); });
-  const auto stream = local_host()->connect_unix(path, 5s);
+  const auto stream = host->connect_unix(path, 5s);
   ASSERT_TRUE(stream.ok());
   expect_echo(**stream);
   server.join();
 }
 
-TEST(Stream, CarriesBytesOverTcp) {
+TEST_P(Streams, CarriesBytesOverTcp) {
   const auto port = free_port();
   const Listener listener(port);
   std::thread server([&] { echo_once(listener); });
-  const auto stream = local_host()->connect_tcp("127.0.0.1", port, 5s);
+  const auto stream = host->connect_tcp("127.0.0.1", port, 5s);
   ASSERT_TRUE(stream.ok());
   expect_echo(**stream);
   server.join();
 }
 
-TEST(Stream, ASilentPeerIsADeadline) {
+TEST_P(Streams, ASilentPeerIsADeadline) {
   const auto port = free_port();
   const Listener listener(port);
-  const auto stream = local_host()->connect_tcp("127.0.0.1", port, 5s);
+  const auto stream = host->connect_tcp("127.0.0.1", port, 5s);
   ASSERT_TRUE(stream.ok());
   EXPECT_EQ((*stream)->read(10, 50ms).status(), Status::deadline);
   EXPECT_EQ((*stream)->write(std::string(32u << 20, 'x'), 100ms).status(), Status::deadline);
 }
 
-TEST(Stream, NobodyThereIsUnavailableAndNeverNotFound) {
+TEST_P(Streams, NobodyThereIsUnavailableAndNeverNotFound) {
   const Scratch scratch;
-  EXPECT_EQ(local_host()->connect_unix((scratch.path() / "none").string(), 1s).status(), Status::unavailable);
-  EXPECT_EQ(local_host()->connect_tcp("127.0.0.1", free_port(), 1s).status(), Status::unavailable);
+  EXPECT_EQ(host->connect_unix((scratch.path() / "none").string(), 1s).status(), Status::unavailable);
+  EXPECT_EQ(host->connect_tcp("127.0.0.1", free_port(), 1s).status(), Status::unavailable);
 }
 
-TEST(Stream, AFullBacklogIsWaitedForAndThenUnavailable) {
+TEST(LocalStream, AFullBacklogIsWaitedForAndThenUnavailable) {
   const Scratch scratch;
   const std::string path = (scratch.path() / "s").string();
   const Listener listener(path);
@@ -125,9 +124,9 @@ TEST(Stream, AFullBacklogIsWaitedForAndThenUnavailable) {
   FAIL() << "the backlog never filled";
 }
 
-TEST(Stream, AddressesThatAreNoneAreRefused) {
-  EXPECT_EQ(local_host()->connect_tcp("localhost", 80, 1s).status(), Status::invalid_argument);
-  EXPECT_EQ(local_host()->connect_unix(std::string(200, 'x'), 1s).status(), Status::invalid_argument);
+TEST_P(Streams, AddressesThatAreNoneAreRefused) {
+  EXPECT_EQ(host->connect_tcp("localhost", 80, 1s).status(), Status::invalid_argument);
+  EXPECT_EQ(host->connect_unix(std::string(200, 'x'), 1s).status(), Status::invalid_argument);
 }
 
 }  // namespace

@@ -1,0 +1,97 @@
+#include "support/sshd_server.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <fstream>
+#include <stdexcept>
+
+namespace k4t::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Where sshd jails its unprivileged half; the package's start-up script makes it.
+constexpr const char* jail = "/run/sshd";
+
+bool accepts(std::uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool connected = ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(fd);
+  return connected;
+}
+
+std::vector<pid_t> children_of(pid_t parent) {
+  std::ifstream list("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children");
+  std::vector<pid_t> found;
+  for (pid_t child = 0; list >> child;) found.push_back(child);
+  return found;
+}
+
+void signal_tree(pid_t root, int number) {
+  for (const pid_t child : children_of(root)) signal_tree(child, number);
+  ::kill(root, number);
+}
+
+}  // namespace
+
+bool SshdServer::available() {
+  return ::geteuid() == 0 && !find_program("sshd").empty() && !find_program("ssh-keygen").empty();
+}
+
+void SshdServer::make_key(const std::string& file, const std::string& type, const std::string& passphrase) {
+  fs::remove(file);
+  const auto made = run({"ssh-keygen", "-q", "-t", type, "-b", "2048", "-N", passphrase, "-C", "test", "-f", file});
+  if (made.exit_code != 0) throw std::runtime_error("ssh-keygen: " + made.out);
+}
+
+SshdServer::SshdServer(const std::string& settings) : port_(free_port()) {
+  fs::create_directories(jail);
+  make_key(path("host_key"), "ed25519");
+  make_key(identity(), "ed25519");
+  fs::copy_file(identity() + ".pub", authorized_keys());
+  std::string key = Scratch::read(path("host_key.pub"));
+  scratch_.write("known_hosts", "[127.0.0.1]:" + std::to_string(port_) + " " + key, 0644);
+  scratch_.write("sshd_config",
+                 settings + "\nListenAddress 127.0.0.1\nPort " + std::to_string(port_) + "\nHostKey " +
+                     path("host_key") + "\nAuthorizedKeysFile " + authorized_keys() +
+                     "\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
+                     "PasswordAuthentication no\nKbdInteractiveAuthentication no\nLogLevel VERBOSE\nSetEnv HOME=" +
+                     scratch_.path().string() + "\n");
+}
+
+void SshdServer::start() {
+  server_ = std::make_unique<Server>(
+      std::vector<std::string>{find_program("sshd"), "-D", "-e", "-f", path("sshd_config")}, log());
+  if (!eventually([this] { return accepts(port_); })) throw std::runtime_error("sshd: " + Scratch::read(log()));
+}
+
+void SshdServer::kill() { server_.reset(); }
+
+void SshdServer::cut_connections() const {
+  for (const pid_t child : children_of(server_->pid())) signal_tree(child, SIGKILL);
+}
+
+void SshdServer::freeze() const { signal_all(SIGSTOP); }
+
+void SshdServer::thaw() const { signal_all(SIGCONT); }
+
+void SshdServer::signal_all(int number) const { signal_tree(server_->pid(), number); }
+
+void SshdServer::change_host_key() const { make_key(path("host_key"), "ed25519"); }
+
+std::size_t SshdServer::logins() const {
+  std::ifstream in(log());
+  std::size_t count = 0;
+  for (std::string line; std::getline(in, line);) count += line.starts_with("Accepted publickey") ? 1 : 0;
+  return count;
+}
+
+}  // namespace k4t::testing
