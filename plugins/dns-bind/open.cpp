@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "bind_driver.hpp"
+#include "k4t/dnsparticipant.hpp"
 
 namespace k4t::dns_bind {
 namespace {
@@ -66,21 +67,16 @@ Manifest manifest() {
 Result<std::unique_ptr<dns::Driver>> open(const OpenRequest& request, Call& /*call*/) {
   auto options = decode<Options>(request.options);
   if (!options) return options.error().within("options of DNS server " + request.name);
-  const std::string zone = options->zone.value_or(request.domain);
-  K4T_TRY(du::check_name(zone));
-  if (request.domain.empty() || !at_or_below(request.domain, zone)) {
-    return Error{Status::invalid_argument,
-                 "DNS server " + request.name + ": the cluster's domain '" + request.domain +
-                     "' is not at or below the zone '" + zone + "'; correct the option zone",
-                 {}};
-  }
-  // The longest name that k4t writes itself must fit below the suffix.
-  K4T_TRY(du::check_name("_k4t-try." + request.domain));
+  K4T_ASSIGN(auto zone, dnsparticipant::zone_of(request, options->zone));
   auto authenticator = authenticator_of(*options);
   if (!authenticator) return authenticator.error().within("DNS server " + request.name);
-  const du::Endpoint endpoint{request.address, options->port, std::chrono::milliseconds(options->timeout_ms)};
-  Zone opened(zone, request.domain, endpoint, std::move(*authenticator));
-  return std::unique_ptr<dns::Driver>(std::make_unique<BindDriver>(std::move(opened), options->message_limit_bytes));
+  dnsparticipant::Options wanted;
+  wanted.zone = std::move(zone);
+  wanted.suffix = request.domain;
+  wanted.endpoint = {request.address, options->port, std::chrono::milliseconds(options->timeout_ms)};
+  wanted.authenticator = std::move(authenticator).value();
+  wanted.message_limit_bytes = options->message_limit_bytes;
+  return dnsparticipant::make_driver(std::move(wanted));
 }
 
 }  // namespace k4t::dns_bind

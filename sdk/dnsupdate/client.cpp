@@ -77,6 +77,7 @@ struct Client::State {
   Endpoint endpoint;
   std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<Connection> connection;
+  bool key_forgotten = false;  ///< why the last conversation failed
 
   [[nodiscard]] std::string where() const {
     const bool v6 = endpoint.address.find(':') != std::string::npos;
@@ -84,7 +85,8 @@ struct Client::State {
   }
 
   Result<void> connect(const Limits& limits) {
-    if (connection && connection->idle()) return {};
+    const bool usable = !authenticator || !authenticator->expired(unix_time_s());
+    if (connection && usable && connection->idle()) return {};
     connection.reset();
     K4T_ASSIGN(auto opened, Connection::open(endpoint, limits));
     connection = std::move(opened);
@@ -93,7 +95,7 @@ struct Client::State {
       K4T_TRY(connection->send(message, limits));
       return connection->receive(limits);
     };
-    return authenticator->negotiate(ask);
+    return authenticator->negotiate(ask, limits);
   }
 
   using OnMessage = std::function<Result<bool>(std::string_view message)>;
@@ -113,7 +115,9 @@ struct Client::State {
     for (bool more = true; more;) {
       K4T_ASSIGN(const std::string message, connection->receive(limits));
       K4T_TRY(check_header(message, id, opcode));
-      if (verifier) K4T_TRY(verifier->verify(message, unix_time_s()));
+      const auto verified = verifier ? verifier->verify(message, unix_time_s()) : Result<void>();
+      key_forgotten = !verified && verifier->key_forgotten();
+      K4T_TRY(verified);
       K4T_ASSIGN(more, on_message(message));
     }
     return verifier ? verifier->finish() : Result<void>();
@@ -121,6 +125,7 @@ struct Client::State {
 
   /// converse() that leaves no connection behind on which a late answer could arrive.
   Result<void> exchange(std::string request, const Limits& limits, const OnMessage& on_message) {
+    key_forgotten = false;
     auto outcome = converse(std::move(request), limits, on_message);
     if (outcome) return outcome;
     connection.reset();
@@ -136,8 +141,10 @@ struct Client::State {
     };
     const bool question = header_of(request).opcode == opcode_query;
     auto outcome = exchange(request, limits, keep);
-    // Servers close idle connections, now and then just when we write. A question can be asked again, an update not.
-    if (!outcome && reused && question && outcome.status() == Status::unavailable) {
+    // Servers close idle connections, now and then just when we write. A question can be asked again, an update only
+    // where the server could not even tell that it was ours.
+    const bool again = key_forgotten || (reused && question && outcome.status() == Status::unavailable);
+    if (!outcome && again) {
       outcome = exchange(std::move(request), limits, keep);
     }
     if (!outcome) return outcome.error();
@@ -161,7 +168,7 @@ Result<void> Client::update(const Update& update, const Limits& limits) {
   K4T_ASSIGN(const auto answer, state_->ask(std::move(request), limits));
   const auto rcode = static_cast<Rcode>(header_of(answer).rcode);
   if (rcode == Rcode::no_error) return {};
-  return update_error(rcode, where(), update.zone);
+  return update_error(rcode, where(), update.zone, state_->authenticator.get());
 }
 
 Result<Answer> Client::query(std::string_view name, std::uint16_t type, const Limits& limits) {

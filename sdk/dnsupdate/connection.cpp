@@ -21,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 /// How often a waiting call looks whether its caller gave up.
 constexpr auto cancel_poll = std::chrono::milliseconds(50);
 
-Error no_answer(const std::string& what) { return Error{Status::unavailable, "the DNS server does not answer", what}; }
+Error no_answer(const std::string& what) { return Error{Status::unavailable, "the server does not answer", what}; }
 
 Error failed(const std::string& what) { return no_answer(what + ": " + std::strerror(errno)); }
 
@@ -71,12 +71,12 @@ Result<void> check(const Limits& limits) {
   return {};
 }
 
-Result<std::unique_ptr<Connection>> Connection::open(const Endpoint& endpoint, const Limits& limits) {
+Result<std::unique_ptr<Connection>> Connection::open(const Endpoint& endpoint, const Limits& limits, Framing framing) {
   const auto address = address_of(endpoint);
   if (!address) return Error{Status::invalid_argument, "'" + endpoint.address + "' is not an IP address", {}};
   const int socket = ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket < 0) return failed("socket");
-  std::unique_ptr<Connection> connection(new Connection(socket, endpoint.timeout));
+  std::unique_ptr<Connection> connection(new Connection(socket, endpoint.timeout, framing));
   const int on = 1;
   ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (::connect(socket, reinterpret_cast<const sockaddr*>(&address->storage), address->size) == 0) return connection;
@@ -98,7 +98,8 @@ bool Connection::idle() const {
 
 Result<void> Connection::send(std::string_view message, const Limits& limits) {
   std::string bytes;
-  put_u16(bytes, static_cast<std::uint16_t>(message.size()));
+  if (framing_ == Framing::kerberos) put_u16(bytes, static_cast<std::uint16_t>(message.size() >> 16));
+  put_u16(bytes, static_cast<std::uint16_t>(message.size() & 0xffff));
   bytes += message;
   const auto until = Clock::now() + timeout_;
   for (std::string_view rest = bytes; !rest.empty();) {
@@ -133,9 +134,11 @@ Result<void> Connection::read_exactly(char* to, std::size_t count_bytes, Clock::
 
 Result<std::string> Connection::receive(const Limits& limits) {
   const auto until = Clock::now() + timeout_;
-  std::string length(2, '\0');
+  std::string length(static_cast<std::size_t>(framing_), '\0');
   K4T_TRY(read_exactly(length.data(), length.size(), until, limits));
-  std::string message(get_u16(length, 0), '\0');
+  // No answer of either protocol that we ask for has more than 65,535 bytes.
+  if (framing_ == Framing::kerberos && get_u16(length, 0) != 0) return no_answer("its message is too long");
+  std::string message(get_u16(length, length.size() - 2), '\0');
   K4T_TRY(read_exactly(message.data(), message.size(), until, limits));
   if (message.size() < header_bytes) return no_answer("its message is too short");
   return message;

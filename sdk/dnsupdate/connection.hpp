@@ -10,11 +10,18 @@ namespace k4t::dnsupdate {
 /// DEADLINE when the caller gave up or its time is over.
 Result<void> check(const Limits& limits);
 
-/// One TCP connection that carries DNS messages, each after its length in two bytes (RFC 1035 §4.2.2). After any error
-/// it is of no more use. Not thread-safe.
+/// How many bytes tell a message's length.
+enum class Framing : std::size_t {
+  dns = 2,       ///< RFC 1035 §4.2.2
+  kerberos = 4,  ///< RFC 4120 §7.2.2
+};
+
+/// One TCP connection that carries messages, each after its length. After any error it is of no more use. Not
+/// thread-safe.
 class Connection {
  public:
-  static Result<std::unique_ptr<Connection>> open(const Endpoint& endpoint, const Limits& limits);
+  static Result<std::unique_ptr<Connection>> open(const Endpoint& endpoint, const Limits& limits,
+                                                  Framing framing = Framing::dns);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -26,12 +33,14 @@ class Connection {
   Result<std::string> receive(const Limits& limits);
 
  private:
-  Connection(int socket, std::chrono::milliseconds timeout) : socket_(socket), timeout_(timeout) {}
+  Connection(int socket, std::chrono::milliseconds timeout, Framing framing)
+      : socket_(socket), timeout_(timeout), framing_(framing) {}
   Result<void> read_exactly(char* to, std::size_t count_bytes, std::chrono::steady_clock::time_point until,
                             const Limits& limits) const;
 
   int socket_;
   std::chrono::milliseconds timeout_;
+  Framing framing_;
 };
 
 }  // namespace k4t::dnsupdate

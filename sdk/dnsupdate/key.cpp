@@ -1,21 +1,18 @@
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
 #include <optional>
 #include <utility>
 
+#include "secret_file.hpp"
 #include "tsig.hpp"
 #include "wire.hpp"
 
 namespace k4t::dnsupdate {
 namespace {
 
-constexpr std::size_t key_file_limit_bytes = 65536;
 constexpr std::size_t secret_min_bytes = 16;
 
 const EVP_MD* digest_of(std::string_view algorithm) {
@@ -157,19 +154,7 @@ Result<TsigKey> parse_tsig_key(std::string_view text) {
 }
 
 Result<TsigKey> read_tsig_key(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return invalid("the key file " + path + " cannot be opened; check the path and its permissions");
-  struct stat found {};
-  const bool regular = ::fstat(file, &found) == 0 && S_ISREG(found.st_mode);
-  const bool closed_to_others = (found.st_mode & (S_IROTH | S_IWOTH)) == 0;
-  std::string text(key_file_limit_bytes, '\0');
-  const auto got = regular && closed_to_others ? ::read(file, text.data(), text.size()) : 0;
-  ::close(file);
-  if (!regular) return invalid("the key file " + path + " is not a regular file");
-  if (!closed_to_others) {
-    return invalid("the key file " + path + " is open to every user of this machine; run: chmod o-rwx " + path);
-  }
-  text.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  K4T_ASSIGN(auto text, read_secret_file(path, "key file"));
   auto key = parse_tsig_key(text);
   OPENSSL_cleanse(text.data(), text.size());
   return key ? key : Result<TsigKey>(key.error().within("key file " + path));

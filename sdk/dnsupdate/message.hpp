@@ -54,8 +54,12 @@ struct Sections {
 /// UNAVAILABLE: malformed, or the question is another one. AXFR's later messages may have no question.
 Result<Sections> decode_answer(std::string_view message, std::string_view name, std::uint16_t type);
 
-/// Why an update was not done. REQUIRES: rcode != Rcode::no_error
-Error update_error(Rcode rcode, const std::string& where, std::string_view zone);
+/// The code's name, e.g. "SERVFAIL".
+std::string rcode_text(Rcode rcode);
+/// Why an update was not done; `authenticator` (or nullptr) knows how to be granted it. REQUIRES: rcode !=
+/// Rcode::no_error
+Error update_error(Rcode rcode, const std::string& where, std::string_view zone,
+                   const Authenticator* authenticator = nullptr);
 /// Why a query was not answered. REQUIRES: rcode is neither no_error nor name_error
 Error query_error(Rcode rcode, const std::string& where, std::string_view name);
 

@@ -3,9 +3,8 @@
 #include "message.hpp"
 
 namespace k4t::dnsupdate {
-namespace {
 
-std::string name_of(Rcode rcode) {
+std::string rcode_text(Rcode rcode) {
   switch (rcode) {
     case Rcode::no_error: return "NOERROR";
     case Rcode::format_error: return "FORMERR";
@@ -22,12 +21,12 @@ std::string name_of(Rcode rcode) {
   return "RCODE" + std::to_string(static_cast<int>(rcode));
 }
 
-}  // namespace
-
-Error update_error(Rcode rcode, const std::string& where, std::string_view zone) {
+Error update_error(Rcode rcode, const std::string& where, std::string_view zone, const Authenticator* authenticator) {
+  const std::string grant = authenticator != nullptr ? authenticator->how_to_grant()
+                                                     : "messages are not signed, so grant this machine's address";
   const std::string of_zone = "the zone " + std::string(zone);
   const auto error = [&](Status status, const std::string& why) {
-    return Error{status, "DNS server " + where + ": " + why, name_of(rcode)};
+    return Error{status, "DNS server " + where + ": " + why, rcode_text(rcode)};
   };
   switch (rcode) {
     case Rcode::name_error:
@@ -35,9 +34,7 @@ Error update_error(Rcode rcode, const std::string& where, std::string_view zone)
     case Rcode::rrset_exists:
     case Rcode::rrset_missing:
       return error(Status::conflict, of_zone + " is not in the state that the update was made for");
-    case Rcode::refused:
-      return error(Status::invalid_argument,
-                   "refuses to update " + of_zone + "; grant the configured key with update-policy or allow-update");
+    case Rcode::refused: return error(Status::invalid_argument, "refuses to update " + of_zone + "; " + grant);
     case Rcode::not_auth:
       return error(Status::invalid_argument,
                    "is not the primary server of " + of_zone + ", or does not accept the configured key for it");
@@ -52,7 +49,7 @@ Error update_error(Rcode rcode, const std::string& where, std::string_view zone)
 
 Error query_error(Rcode rcode, const std::string& where, std::string_view name) {
   const auto error = [&](Status status, const std::string& why) {
-    return Error{status, "DNS server " + where + ": " + why, name_of(rcode)};
+    return Error{status, "DNS server " + where + ": " + why, rcode_text(rcode)};
   };
   switch (rcode) {
     case Rcode::refused:

@@ -2,7 +2,7 @@
 #include <thread>
 
 #include "bind_test.hpp"
-#include "proxy.hpp"
+#include "support/dns_proxy.hpp"
 
 /// Large commits, deaths in their midst, and several masters at once, on a real named.
 
@@ -10,35 +10,9 @@ namespace k4t::dns_bind {
 namespace {
 
 using testing::BindServer;
+using testing::DnsProxy;
 
-constexpr int names = 1000;
 constexpr int small_message_bytes = 12288;
-
-/// Gives up after so many messages of a commit, as if the process had died there.
-class DiesAfter final : public CallSink {
- public:
-  explicit DiesAfter(int messages) : messages_left_(messages) {}
-  bool cancelled() override { return messages_left_ <= 0; }
-  void progress(const Progress& progress) override {
-    total = progress.total;
-    --messages_left_;
-  }
-  std::uint64_t total = 0;
-
- private:
-  int messages_left_;
-};
-
-/// All names differ between two versions of different parity; half of them also in whether they exist.
-dns::State large_state(std::uint64_t version) {
-  std::vector<dns::RecordSet> records;
-  for (int i = 0; i < names; ++i) {
-    const std::string label = (i % 2 == 0 ? "h" : version % 2 == 0 ? "x" : "y") + std::to_string(1000 + i);
-    records.push_back(a_record(label, {"192.0.2." + std::to_string(version % 200)}));
-  }
-  std::sort(records.begin(), records.end());
-  return state_of(std::move(records));
-}
 
 class Chunks : public ::testing::Test {
  protected:
@@ -187,7 +161,7 @@ TEST_F(Chunks, OfSeveralMastersExactlyOneWinsEachRound) {
 
 class Wire : public Chunks {
  protected:
-  [[nodiscard]] Handle through(const Proxy& proxy) const {
+  [[nodiscard]] Handle through(const DnsProxy& proxy) const {
     return Handle(
         "127.0.0.1", proxy.port(),
         {{"key_file", server_->key_file()}, {"timeout_ms", 1000}, {"message_limit_bytes", small_message_bytes}});
@@ -196,7 +170,7 @@ class Wire : public Chunks {
 
 TEST_F(Wire, AnswersThatAreLostAreSettledByReadingAgain) {
   std::atomic<int> lost = 0;
-  const Proxy proxy(server_->port(), [&](bool update, std::string&) { return !(update && ++lost > 1); });
+  const DnsProxy proxy(server_->port(), [&](bool update, std::string&) { return !(update && ++lost > 1); });
   Handle handle = through(proxy);
   const auto state = large_state(1);
   ASSERT_TRUE(handle.prepare({}, at_version(1), state));
@@ -208,7 +182,7 @@ TEST_F(Wire, AnswersThatAreLostAreSettledByReadingAgain) {
 
 TEST_F(Wire, AForgedAnswerCountsForNothing) {
   Handle(*server_).put({}, at_version(1), state_of({a_record("web", {"192.0.2.1"})}));
-  const Proxy proxy(server_->port(), [](bool, std::string& answer) {
+  const DnsProxy proxy(server_->port(), [](bool, std::string& answer) {
     answer[3] = static_cast<char>((answer[3] & 0xf0) | 3);  // NXDOMAIN
     return true;
   });
@@ -218,7 +192,7 @@ TEST_F(Wire, AForgedAnswerCountsForNothing) {
 }
 
 TEST_F(Wire, AnAnswerWithoutItsSignatureCountsForNothing) {
-  const Proxy proxy(server_->port(), [](bool, std::string& answer) {
+  const DnsProxy proxy(server_->port(), [](bool, std::string& answer) {
     answer[11] = 0;  // no additional records any more
     return true;
   });
@@ -230,14 +204,14 @@ TEST_F(Wire, ACutTransferIsNotTakenForAnEmptyZone) {
   Handle(*server_).put({}, at_version(1), large_state(1));
   // The first answer is the register's, the next ones are the transfer's.
   int messages = 0;
-  const Proxy proxy(server_->port(), [&](bool, std::string&) { return ++messages < 3; });
+  const DnsProxy proxy(server_->port(), [&](bool, std::string&) { return ++messages < 3; });
   Handle handle = through(proxy);
   EXPECT_EQ(handle.observe(Expected<dns::State>{at_version(1), large_state(1)}).status(), Status::unavailable);
 }
 
 TEST_F(Wire, AServerThatNeverAnswersCostsItsTimeoutAndACancelLess) {
   std::atomic<bool> over = false;
-  const Proxy proxy(server_->port(), [&](bool, std::string&) {
+  const DnsProxy proxy(server_->port(), [&](bool, std::string&) {
     over.wait(false);
     return false;
   });

@@ -4,18 +4,6 @@
 namespace k4t::dns_bind {
 namespace {
 
-/// A handle behind the interface that the suite asks for.
-class OwningCallee final : public Callee {
- public:
-  explicit OwningCallee(const testing::BindServer& server) : handle_(server) {}
-  Result<Json> call(std::string_view method, const Json& request, const CallOptions& options) override {
-    return handle_.callee().call(method, request, options);
-  }
-
- private:
-  Handle handle_;
-};
-
 std::string differs(const testing::BindServer& server, const dns::State& state) {
   for (const auto& set : state.records) {
     if (set.type != dns::Type::a) continue;
@@ -45,7 +33,7 @@ TEST(Conformance, OfBindAsParticipantAndWitness) {
   subject.hooks.drift = [&] {
     server.update_by_hand({"update delete web.k4t.example.net A", "update add web.k4t.example.net 5 A 198.51.100.1"});
   };
-  subject.hooks.open_another = [&] { return std::make_unique<OwningCallee>(server); };
+  subject.hooks.open_another = [&] { return std::make_unique<testing::OwningCallee<Handle>>(Handle(server)); };
   K4T_EXPECT_CONFORMS(conformance::check_dns(subject));
 }
 

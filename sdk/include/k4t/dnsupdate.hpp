@@ -114,10 +114,13 @@ class Verifier {
  public:
   virtual ~Verifier() = default;
   /// UNAVAILABLE: unsigned or wrongly signed, to be treated as no answer. INVALID_ARGUMENT: the server refuses our
-  /// signature, with the remedy.
+  /// signature, with the remedy. CONFLICT: an unsigned answer that a prerequisite of an update does not hold.
   virtual Result<void> verify(std::string_view message, std::uint64_t now_s) = 0;
   /// After the last message: UNAVAILABLE when that one was not signed.
   virtual Result<void> finish() = 0;
+  /// After verify() failed: the server does not know our key any more and has done nothing. A new connection
+  /// negotiates another one, so the request may be sent again.
+  [[nodiscard]] virtual bool key_forgotten() const { return false; }
 };
 
 /// Authenticates messages, both ways. Not thread-safe; owned by one Client.
@@ -128,7 +131,13 @@ class Authenticator {
 
   virtual ~Authenticator() = default;
   /// Called on every new connection before its first message.
-  virtual Result<void> negotiate(const Ask& /*ask*/) { return {}; }
+  virtual Result<void> negotiate(const Ask& /*ask*/, const Limits& /*limits*/) { return {}; }
+  /// True: what was negotiated is over, or nearly; the next message needs a new connection.
+  [[nodiscard]] virtual bool expired(std::uint64_t /*now_s*/) const { return false; }
+  /// What an administrator does so that the server lets us update, as it ends a message.
+  [[nodiscard]] virtual std::string how_to_grant() const {
+    return "grant the configured key with update-policy or allow-update";
+  }
   /// Appends the signature to an encoded message. `now_s`: seconds since 1970.
   virtual Result<std::unique_ptr<Verifier>> sign(std::string& message, std::uint64_t now_s) = 0;
 };
@@ -161,7 +170,7 @@ struct Endpoint {
 ///
 /// Errors of all calls: UNAVAILABLE no (credible) answer, so nothing is known; DEADLINE likewise; INVALID_ARGUMENT the
 /// server will not do this for us, with the remedy. An update that ended UNAVAILABLE or DEADLINE may have been done:
-/// read again before deciding. Updates are never sent twice by the client itself.
+/// read again before deciding. Updates are sent a second time only where the server had forgotten a negotiated key.
 class Client {
  public:
   /// `authenticator` may be nullptr: messages are then neither signed nor verified.
@@ -171,7 +180,8 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  /// CONFLICT: a prerequisite does not hold, nothing was changed. INVALID_ARGUMENT: nothing was changed either.
+  /// CONFLICT: a prerequisite does not hold, nothing was changed; with a negotiated key read again all the same, since
+  /// Samba does not sign this answer. INVALID_ARGUMENT: nothing was changed either.
   Result<void> update(const Update& update, const Limits& limits);
 
   Result<Answer> query(std::string_view name, std::uint16_t type, const Limits& limits);

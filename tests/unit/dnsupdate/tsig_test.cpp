@@ -150,6 +150,82 @@ TEST(Tsig, RefusesAMessageThatIsTooLargeWithItsSignature) {
   EXPECT_EQ(make_tsig(key())->sign(message, now_s).status(), Status::invalid_argument);
 }
 
+/// A negotiated key whose codes can be written by hand: the signed bytes themselves.
+class Plain final : public MacScheme {
+ public:
+  Result<std::string> make(std::string_view bytes) override { return "mac:" + std::string(bytes); }
+  bool fits(std::string_view bytes, std::string_view mac) override { return mac == "mac:" + std::string(bytes); }
+};
+
+struct Exchange {
+  explicit Exchange(TsigRules rules) {
+    auto authenticator = make_tsig_authenticator("key", "gss-tsig", std::make_shared<Plain>(), std::move(rules));
+    verifier = (*authenticator)->sign(request, now_s).value();
+  }
+  /// The server's answer, signed over the request's MAC with or without its length.
+  [[nodiscard]] std::string signed_answer(bool with_length) const {
+    const std::string mac = (*find_tsig(request))->mac;
+    std::string head;
+    put_u16(head, static_cast<std::uint16_t>(mac.size()));
+    std::string covered = (with_length ? head : "") + mac + from_hex("1234a8000000000000000000") +
+                          from_hex("036b65790000ff00000000086773732d747369670000006553f100012c00000000");
+    std::string rdata = from_hex("086773732d747369670000006553f100012c");
+    put_u16(rdata, static_cast<std::uint16_t>(covered.size() + 4));
+    rdata += "mac:" + covered + from_hex("123400000000");
+    std::string answered = from_hex("1234a8000000000000000001") + from_hex("036b65790000fa00ff00000000");
+    put_u16(answered, static_cast<std::uint16_t>(rdata.size()));
+    return answered + rdata;
+  }
+  /// Our own message with the answer bit and a code.
+  [[nodiscard]] std::string echo(int rcode) const {
+    std::string message = request;
+    message[2] = static_cast<char>(0xa8);
+    message[3] = static_cast<char>(rcode);
+    return message;
+  }
+  std::string request = from_hex(plain);
+  std::unique_ptr<Verifier> verifier;
+};
+
+TEST(NegotiatedKey, AnswersMaySignTheRequestsCodeWithItsLengthOrAsSambaDoesWithout) {
+  const TsigRules negotiated{true, "grant it"};
+  for (const bool with_length : {true, false}) {
+    const Exchange exchange(negotiated);
+    EXPECT_TRUE(exchange.verifier->verify(exchange.signed_answer(with_length), now_s)) << with_length;
+  }
+  const Exchange shared({});
+  EXPECT_TRUE(shared.verifier->verify(shared.signed_answer(true), now_s));
+  EXPECT_FALSE(Exchange({}).verifier->verify(shared.signed_answer(false), now_s)) << "only where it was negotiated";
+}
+
+TEST(NegotiatedKey, AnEchoOfOurOwnMessageIsNoProofOfAnything) {
+  const TsigRules negotiated{true, "grant it"};
+  const Exchange exchange(negotiated);
+  const auto echoed = [&](int rcode) { return Exchange(negotiated).verifier->verify(exchange.echo(rcode), now_s); };
+  const auto failed = echoed(2);
+  ASSERT_EQ(failed.status(), Status::unavailable);
+  EXPECT_NE(failed.error().message.find("SERVFAIL"), std::string::npos) << failed.error().message;
+  EXPECT_NE(failed.error().message.find("grant it"), std::string::npos) << failed.error().message;
+  EXPECT_EQ(echoed(8).status(), Status::conflict);
+  EXPECT_EQ(echoed(0).status(), Status::unavailable) << "success above all";
+  EXPECT_EQ(Exchange({}).verifier->verify(exchange.echo(8), now_s).status(), Status::unavailable);
+}
+
+TEST(NegotiatedKey, IsForgottenWhereTheServerDoesNotKnowItAnyMore) {
+  const Exchange echoed({true, {}});
+  EXPECT_FALSE(echoed.verifier->verify(echoed.echo(9), now_s));
+  EXPECT_TRUE(echoed.verifier->key_forgotten());
+  const Exchange told({true, {}});
+  EXPECT_EQ(told.verifier->verify(from_hex(bad_key), now_s).status(), Status::unavailable);
+  EXPECT_TRUE(told.verifier->key_forgotten());
+  const Exchange refused({true, {}});
+  EXPECT_FALSE(refused.verifier->verify(refused.echo(5), now_s));
+  EXPECT_FALSE(refused.verifier->key_forgotten());
+  const auto shared = after_request();
+  EXPECT_FALSE(shared->verify(from_hex(bad_key), now_s));
+  EXPECT_FALSE(shared->key_forgotten()) << "a secret is not negotiated again";
+}
+
 TEST(Reader, EndsOnCompressionPointersThatLoop) {
   std::string message(12, '\0');
   message += from_hex("c00c");

@@ -1,14 +1,12 @@
 #include "render.hpp"
 
 #include <algorithm>
-#include <charconv>
 
-namespace k4t::dns_bind {
+namespace k4t::dnsparticipant {
 namespace {
 
 namespace du = k4t::dnsupdate;
 
-constexpr std::size_t text_limit_bytes = 255;
 constexpr std::size_t value_limit = 100;  // BIND's max-records-per-type
 constexpr std::size_t label_limit_bytes = 63;
 constexpr std::size_t name_limit_bytes = 253;
@@ -16,41 +14,6 @@ constexpr std::uint32_t ttl_limit_s = 0x7fffffff;  // RFC 2181 §8
 constexpr std::string_view reserved_prefix = "_k4t";
 
 Error invalid(std::string message) { return Error{Status::invalid_argument, std::move(message), {}}; }
-
-/// Words separated by single spaces; an empty word for each space too many.
-std::vector<std::string_view> words_of(std::string_view text) {
-  std::vector<std::string_view> words;
-  for (;;) {
-    const auto space = text.find(' ');
-    words.push_back(text.substr(0, space));
-    if (space == std::string_view::npos) return words;
-    text.remove_prefix(space + 1);
-  }
-}
-
-template <class Number>
-std::optional<Number> number_of(std::string_view text) {
-  Number value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || (text.size() > 1 && text[0] == '0'))
-    return std::nullopt;
-  return value;
-}
-
-/// "NAME=NUMBER".
-template <class Number>
-std::optional<Number> field_of(std::string_view word, std::string_view name) {
-  if (!word.starts_with(name) || word.substr(name.size(), 1) != "=") return std::nullopt;
-  return number_of<Number>(word.substr(name.size() + 1));
-}
-
-bool is_word(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char byte) { return byte > ' ' && byte < 0x7f; });
-}
-
-bool is_txn(std::string_view text) {
-  return text.size() == 32 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
 
 /// Hands each label of the part of `name` before `suffix` to `check`; false as soon as one fails.
 template <class Check>
@@ -189,6 +152,14 @@ Step put_step(const Key& key, const RecordData& data, const Records& present, co
   for (const auto& rdata : data.rdatas) {
     step.changes.push_back({du::Change::Kind::add, key.first, key.second, data.ttl_s, rdata});
   }
+  // Always, not only for what is new: what is there may be somebody else's and not noted. Adding twice is once.
+  if (!options.index_suffix.empty()) step.changes.push_back(note_in_index(key, options.index_suffix));
+  return step;
+}
+
+Step removal_step(const Key& key, const RecordData& data, const DifferenceOptions& options) {
+  Step step{key, {}, {{du::Change::Kind::delete_rrset, key.first, key.second, 0, {}}}, {}, data.rdatas};
+  if (!options.index_suffix.empty()) step.changes.push_back(drop_from_index(key, options.index_suffix));
   return step;
 }
 
@@ -200,39 +171,6 @@ std::size_t bytes_of(const Step& step) {
 }
 
 }  // namespace
-
-std::string format(const RegisterText& value) {
-  std::string text =
-      "1 " + value.at.cluster + " " + std::to_string(value.at.version) + " " + value.at.txn + " " + value.at.writer;
-  if (value.from) text += " from=" + std::to_string(*value.from) + " chunk=" + std::to_string(value.chunk);
-  return text;
-}
-
-Result<RegisterText> parse_register(std::string_view text) {
-  const Error malformed =
-      invalid("the register record holds something that k4t has not written: '" + std::string(text) +
-              "'; delete it if nobody needs it, or give the cluster another domain");
-  const auto words = words_of(text);
-  if ((words.size() != 5 && words.size() != 7) || words[0] != "1") return malformed;
-  const auto version = number_of<std::uint64_t>(words[2]);
-  if (!version || !is_word(words[1]) || !is_txn(words[3]) || !is_word(words[4])) return malformed;
-  RegisterText value{{std::string(words[1]), *version, std::string(words[3]), std::string(words[4])}, {}, 0};
-  if (words.size() == 5) return value;
-  value.from = field_of<std::uint64_t>(words[5], "from");
-  const auto chunk = field_of<std::uint32_t>(words[6], "chunk");
-  if (!value.from || !chunk) return malformed;
-  value.chunk = *chunk;
-  return value;
-}
-
-Result<void> check_register(const Register& value) {
-  if (!is_word(value.cluster) || !is_word(value.writer) || !is_txn(value.txn)) {
-    return invalid("the register's cluster, txn or writer is malformed");
-  }
-  const RegisterText longest{value, UINT64_MAX, UINT32_MAX};
-  if (format(longest).size() > text_limit_bytes) return invalid("the register does not fit into one TXT string");
-  return {};
-}
 
 std::string describe(const Key& key) { return key.first + " " + du::type_text(key.second); }
 
@@ -299,24 +237,39 @@ std::vector<Step> difference(const Records& present, const Records& target, cons
   if (!options.remove_extras) return steps;
   for (const auto& [key, data] : present) {
     if (target.contains(key)) continue;
-    steps.push_back({key, {}, {{du::Change::Kind::delete_rrset, key.first, key.second, 0, {}}}, {}, data.rdatas});
+    steps.push_back(removal_step(key, data, options));
   }
   return steps;
 }
 
-std::vector<std::vector<Step>> chunks(std::vector<Step> steps, std::size_t room_bytes) {
+std::vector<std::vector<Step>> chunks(std::vector<Step> steps, const Room& room) {
   std::vector<std::vector<Step>> cut(1);
   std::size_t used_bytes = 0;
+  std::set<std::string> names;
   for (auto& step : steps) {
     const std::size_t needed_bytes = bytes_of(step);
-    if (!cut.back().empty() && used_bytes + needed_bytes > room_bytes) {
+    for (const auto& change : step.changes) names.insert(change.name);
+    if (!cut.back().empty() && (used_bytes + needed_bytes > room.bytes || names.size() > room.names)) {
       cut.emplace_back();
       used_bytes = 0;
+      names.clear();
+      for (const auto& change : step.changes) names.insert(change.name);
     }
     used_bytes += needed_bytes;
     cut.back().push_back(std::move(step));
   }
   return cut;
+}
+
+Result<void> check_sizes(const Records& target, std::size_t limit_bytes) {
+  for (const auto& [key, data] : target) {
+    const std::size_t needed_bytes = bytes_of(put_step(key, data, {}, {}));
+    if (needed_bytes <= limit_bytes) continue;
+    return invalid("the record " + describe(key) + " needs " + std::to_string(needed_bytes) +
+                   " bytes in one update, of which this DNS server takes at most " + std::to_string(limit_bytes) +
+                   "; give it fewer or shorter values");
+  }
+  return {};
 }
 
 std::string drift(const Records& present, const Records& target, std::size_t limit) {
@@ -338,4 +291,4 @@ std::string drift(const Records& present, const Records& target, std::size_t lim
   return text;
 }
 
-}  // namespace k4t::dns_bind
+}  // namespace k4t::dnsparticipant

@@ -1,8 +1,9 @@
 #include "render.hpp"
+#include "register_text.hpp"
 
 #include <gtest/gtest.h>
 
-namespace k4t::dns_bind {
+namespace k4t::dnsparticipant {
 namespace {
 
 namespace du = k4t::dnsupdate;
@@ -134,14 +135,14 @@ TEST(Chunks, AreCutExactlyAtTheLimit) {
   const std::size_t step_bytes = 3 * (names[0].size() + 12) + 4;
   const auto sizes = [&](std::size_t room_bytes) {
     std::vector<std::size_t> counts;
-    for (const auto& chunk : chunks(steps, room_bytes)) counts.push_back(chunk.size());
+    for (const auto& chunk : chunks(steps, {room_bytes, SIZE_MAX})) counts.push_back(chunk.size());
     return counts;
   };
   EXPECT_EQ(sizes(10 * step_bytes), (std::vector<std::size_t>{10}));
   EXPECT_EQ(sizes(10 * step_bytes - 1), (std::vector<std::size_t>{9, 1}));
   EXPECT_EQ(sizes(5 * step_bytes), (std::vector<std::size_t>{5, 5}));
   EXPECT_EQ(sizes(1), (std::vector<std::size_t>(10, 1))) << "a step is never split";
-  EXPECT_EQ(chunks({}, 1000).size(), 1U) << "the register is written even when nothing else changes";
+  EXPECT_EQ(chunks({}, {1000, SIZE_MAX}).size(), 1U) << "the register is written even when nothing else changes";
 }
 
 TEST(SortOut, KnowsWhoseNamesAreWhose) {
@@ -181,4 +182,4 @@ TEST(Drift, NamesAFewAndCountsTheRest) {
 }
 
 }  // namespace
-}  // namespace k4t::dns_bind
+}  // namespace k4t::dnsparticipant

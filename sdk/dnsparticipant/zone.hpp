@@ -6,30 +6,29 @@
 #include <string>
 #include <vector>
 
-#include "k4t/dnsupdate.hpp"
+#include "k4t/dnsparticipant.hpp"
 #include "render.hpp"
 
-namespace k4t::dns_bind {
+namespace k4t::dnsparticipant {
 
 /// One zone on one server: reads that tell absence from ignorance, and writes whose lost answers are settled by reading
 /// again over the same path. Not thread-safe.
 class Zone {
  public:
-  /// `suffix` is at or below `zone`.
-  Zone(std::string zone, std::string suffix, dnsupdate::Endpoint endpoint,
-       std::unique_ptr<dnsupdate::Authenticator> authenticator);
+  Zone(std::string zone, std::string suffix, Reading reading, dnsupdate::Client client);
 
   /// The one TXT string at a name. Absent only by an authoritative answer out of this zone. INVALID_ARGUMENT: there are
   /// several, or the server's zone for this name is another one.
   Result<std::optional<std::string>> read_text(const std::string& name, const dnsupdate::Limits& limits);
 
-  /// The whole zone at one moment. UNSUPPORTED: the server does not allow it.
-  Result<Present> transfer(const dnsupdate::Limits& limits);
+  /// All that is ours: the whole zone at one moment, or what the index says and `keys`. UNSUPPORTED: the server does
+  /// not allow transfers, and there is no index.
+  Result<Present> whole(const std::set<Key>& keys, const dnsupdate::Limits& limits);
 
   /// Only the given record sets, any CNAME in their place, and whose names they are.
   Result<Present> look_up(const std::set<Key>& keys, const dnsupdate::Limits& limits);
 
-  /// transfer() where the server allows it, else look_up() of `keys`.
+  /// whole() where that is possible, else look_up() of `keys`.
   Result<Present> read(const std::set<Key>& keys, const dnsupdate::Limits& limits);
 
   /// A record set as the server answers it now; `extras`: what else is in its place. Empty data: it does not exist.
@@ -50,14 +49,21 @@ class Zone {
 
   [[nodiscard]] const std::string& zone() const { return zone_; }
   [[nodiscard]] const std::string& suffix() const { return suffix_; }
+  /// Below which changes are noted in the index; empty: there is none.
+  [[nodiscard]] std::string index_suffix() const { return reading_ == Reading::index ? suffix_ : std::string(); }
   [[nodiscard]] std::string where() const { return client_.where(); }
 
  private:
+  Result<Present> transfer(const dnsupdate::Limits& limits);
+  Result<std::set<Key>> read_index(const dnsupdate::Limits& limits);
+  Result<dnsupdate::Answer> ask_ours(const std::string& name, const dnsupdate::Limits& limits);
+  [[nodiscard]] Error elsewhere(const std::string& why) const;
   Result<void> look_up_into(Present& present, const Key& key, const dnsupdate::Limits& limits);
   Result<void> note_server_names(Present& present, const dnsupdate::Limits& limits);
 
   std::string zone_;
   std::string suffix_;
+  Reading reading_;
   dnsupdate::Client client_;
 };
 
@@ -66,4 +72,4 @@ dnsupdate::Prerequisite text_is(const std::string& name, const std::optional<std
 /// Makes `text` the only TXT string at `name`, TTL 0; absent: none.
 std::vector<dnsupdate::Change> text_becomes(const std::string& name, const std::optional<std::string>& text);
 
-}  // namespace k4t::dns_bind
+}  // namespace k4t::dnsparticipant

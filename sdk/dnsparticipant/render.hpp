@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "index.hpp"
 #include "k4t/dns.hpp"
 #include "k4t/dnsupdate.hpp"
 
@@ -22,24 +23,7 @@
 /// As long as there is no register of ours (BLANK), whatever exists belongs to somebody else: nothing is deleted, and a
 /// name that we would have to share is refused.
 
-namespace k4t::dns_bind {
-
-/// The register as its TXT record says it: "1 CLUSTER VERSION TXN WRITER", while a commit in several chunks is open
-/// with " from=VERSION chunk=K" behind it. `from` is the version that was replaced, 0 for none; K counts the chunks
-/// written since, so that every write changes the text.
-struct RegisterText {
-  Register at;
-  std::optional<std::uint64_t> from;
-  std::uint32_t chunk = 0;
-
-  [[nodiscard]] bool open() const { return from.has_value(); }
-  friend bool operator==(const RegisterText&, const RegisterText&) = default;
-};
-std::string format(const RegisterText& value);
-/// INVALID_ARGUMENT: not the text of a register, so nobody of ours wrote it.
-Result<RegisterText> parse_register(std::string_view text);
-/// INVALID_ARGUMENT: a register that has no text of this form or of at most 255 bytes.
-Result<void> check_register(const Register& value);
+namespace k4t::dnsparticipant {
 
 /// All records of one name and type.
 struct RecordData {
@@ -47,7 +31,6 @@ struct RecordData {
   std::set<std::string> rdatas;  ///< wire form
   friend bool operator==(const RecordData&, const RecordData&) = default;
 };
-using Key = std::pair<std::string, std::uint16_t>;  ///< name, type
 using Records = std::map<Key, RecordData>;
 /// "web.k4t.example.net A", for messages.
 std::string describe(const Key& key);
@@ -85,8 +68,9 @@ struct Step {
 };
 
 struct DifferenceOptions {
-  bool remove_extras = true;  ///< delete what is present and not in the target
-  bool exclusive = false;     ///< require that what is put did not exist
+  bool remove_extras = true;   ///< delete what is present and not in the target
+  bool exclusive = false;      ///< require that what is put did not exist
+  std::string index_suffix{};  ///< note what is put and removed in the index below this suffix; empty: keep none
 };
 
 /// What leads from `present` to `target`: additions and replacements in order of name, then removals. A record set is
@@ -94,11 +78,20 @@ struct DifferenceOptions {
 /// beside one, servers answer NOERROR and drop the record.
 std::vector<Step> difference(const Records& present, const Records& target, const DifferenceOptions& options);
 
-/// Cuts the steps into messages whose prerequisites and changes need at most `room_bytes`, in order. A step that is
-/// larger by itself gets a message of its own. No steps: one empty chunk.
-std::vector<std::vector<Step>> chunks(std::vector<Step> steps, std::size_t room_bytes);
+/// What one message may need for its steps.
+struct Room {
+  std::size_t bytes = SIZE_MAX;
+  std::size_t names = SIZE_MAX;  ///< different names whose records change
+};
+
+/// Cuts the steps into messages that have room for them, in order. A step that is larger by itself gets a message of
+/// its own. No steps: one empty chunk.
+std::vector<std::vector<Step>> chunks(std::vector<Step> steps, const Room& room);
+
+/// INVALID_ARGUMENT naming the first record set that needs more than `limit_bytes` by itself.
+Result<void> check_sizes(const Records& target, std::size_t limit_bytes);
 
 /// What differs, for people: at most `limit` record sets by name. Empty: nothing.
 std::string drift(const Records& present, const Records& target, std::size_t limit);
 
-}  // namespace k4t::dns_bind
+}  // namespace k4t::dnsparticipant

@@ -1,9 +1,9 @@
-#include "bind_driver.hpp"
+#include "participant.hpp"
 
 #include <algorithm>
 #include <utility>
 
-namespace k4t::dns_bind {
+namespace k4t::dnsparticipant {
 namespace {
 
 namespace du = k4t::dnsupdate;
@@ -42,15 +42,18 @@ bool keeps_extras(const std::optional<RegisterText>& now, const Register& target
 
 }  // namespace
 
-BindDriver::BindDriver(Zone zone, std::size_t message_limit_bytes)
-    : zone_(std::move(zone)), message_limit_bytes_(message_limit_bytes) {}
+Participant::Participant(Options options)
+    : zone_(std::move(options.zone), std::move(options.suffix), options.reading,
+            du::Client(std::move(options.endpoint), std::move(options.authenticator))),
+      limits_{options.message_limit_bytes, options.names_limit},
+      record_set_limit_bytes_(options.record_set_limit_bytes) {}
 
-Error BindDriver::conflict(const SeenText& found) const {
+Error Participant::conflict(const SeenText& found) const {
   return Error{Status::conflict, "the register on DNS server " + zone_.where() + " is not the one that was seen",
                found ? register_name() + " is now '" + format(*found) + "'" : register_name() + " does not exist"};
 }
 
-Result<BindDriver::SeenText> BindDriver::read_register(const du::Limits& limits) {
+Result<Participant::SeenText> Participant::read_register(const du::Limits& limits) {
   K4T_ASSIGN(const auto text, zone_.read_text(register_name(), limits));
   if (!text) return SeenText();
   auto parsed = parse_register(*text);
@@ -58,20 +61,21 @@ Result<BindDriver::SeenText> BindDriver::read_register(const du::Limits& limits)
   return SeenText(*std::move(parsed));
 }
 
-Result<BindDriver::Drift> BindDriver::compare(const Records& target, const du::Limits& limits) {
+Result<Participant::Drift> Participant::compare(const Records& target, const du::Limits& limits) {
   K4T_ASSIGN(const auto present, zone_.read(keys_of(target), limits));
   Drift found{Content::clean, drift(present.ours, target, drift_names_limit)};
   if (!found.detail.empty()) found.content = Content::drifted;
   if (!present.complete) {
-    found.detail += (found.detail.empty() ? "" : "; ") +
-                    std::string(
-                        "records that nobody expects cannot be seen, because the server does not allow the "
-                        "configured key to transfer the zone");
+    const bool indexed = !zone_.index_suffix().empty();
+    found.detail += std::string(found.detail.empty() ? "" : "; ") +
+                    "records that nobody expects cannot be seen, because " +
+                    (indexed ? "such servers are not asked for whole zones"
+                             : "the server does not allow the configured key to transfer the zone");
   }
   return found;
 }
 
-Result<Observation> BindDriver::observe(const dns::ObserveRequest& request, Call& call) {
+Result<Observation> Participant::observe(const dns::ObserveRequest& request, Call& call) {
   const auto limits = limits_of(call);
   K4T_ASSIGN(auto now, read_register(limits));
   Drift found;
@@ -99,7 +103,7 @@ Result<Observation> BindDriver::observe(const dns::ObserveRequest& request, Call
   return seen;
 }
 
-void BindDriver::keep(const std::string& txn, Staged staged) {
+void Participant::keep(const std::string& txn, Staged staged) {
   std::erase(staged_order_, txn);
   staged_order_.push_back(txn);
   staged_.insert_or_assign(txn, std::move(staged));
@@ -108,11 +112,11 @@ void BindDriver::keep(const std::string& txn, Staged staged) {
   staged_order_.erase(staged_order_.begin());
 }
 
-Result<Present> BindDriver::present_for(const SeenText& now, const Staged& staged, bool only_adds,
-                                        const du::Limits& limits) {
-  auto whole = zone_.transfer(limits);
-  if (whole || whole.status() != Status::unsupported) return whole;
+Result<Present> Participant::present_for(const SeenText& now, const Staged& staged, bool only_adds,
+                                         const du::Limits& limits) {
   std::set<Key> keys = keys_of(staged.target);
+  auto whole = zone_.whole(keys, limits);
+  if (whole || whole.status() != Status::unsupported) return whole;
   const bool known = staged.base || (expected_ && now && expected_->first == now->at);
   if (!only_adds && !known) {
     return Error{Status::unavailable,
@@ -126,7 +130,7 @@ Result<Present> BindDriver::present_for(const SeenText& now, const Staged& stage
 }
 
 /// Can the target be served here? Reads what is needed for the answer.
-Result<void> BindDriver::check_zone(const SeenText& now, const Staged& staged, const du::Limits& limits) {
+Result<void> Participant::check_zone(const SeenText& now, const Staged& staged, const du::Limits& limits) {
   if (now && !now->open() && staged.base) {
     std::set<Key> added = keys_of(staged.target);
     for (const auto& [key, data] : *staged.base) added.erase(key);
@@ -138,7 +142,7 @@ Result<void> BindDriver::check_zone(const SeenText& now, const Staged& staged, c
   return check_place(staged.target, present, !now);
 }
 
-Result<Nothing> BindDriver::prepare(const dns::PrepareRequest& request, Call& call) {
+Result<Nothing> Participant::prepare(const dns::PrepareRequest& request, Call& call) {
   const auto limits = limits_of(call);
   const std::string& txn = request.target.txn;
   K4T_TRY(check_register(request.target));
@@ -147,6 +151,7 @@ Result<Nothing> BindDriver::prepare(const dns::PrepareRequest& request, Call& ca
   if (request.base) {
     K4T_ASSIGN(staged.base, render(*request.base, zone_.suffix()));
   }
+  K4T_TRY(check_sizes(staged.target, record_set_limit_bytes_));
   K4T_ASSIGN(const auto now, read_register(limits));
   if (!shows(now, request.seen)) return conflict(now);
   if (!now || now->open()) staged.base.reset();
@@ -164,7 +169,7 @@ Result<Nothing> BindDriver::prepare(const dns::PrepareRequest& request, Call& ca
   return Nothing{};
 }
 
-Result<CommitReply> BindDriver::commit(const CommitRequest& request, Call& call) {
+Result<CommitReply> Participant::commit(const CommitRequest& request, Call& call) {
   const auto limits = limits_of(call);
   K4T_TRY(check_register(request.target));
   K4T_ASSIGN(const auto now, read_register(limits));
@@ -186,28 +191,29 @@ Result<CommitReply> BindDriver::commit(const CommitRequest& request, Call& call)
   return replace(now, request.target, staged->second, at_target || !staged->second.base, call);
 }
 
-std::size_t BindDriver::room_bytes() const {
+Room Participant::room() const {
   // Each chunk also carries the register twice (prerequisite, value), its deletion and that of the staged txn.
   constexpr std::size_t records = 4;
   constexpr std::size_t fixed_bytes = 32;
   constexpr std::size_t text_bytes = 256;
   const std::size_t own =
       du::envelope_bytes(zone_.zone()) + records * (fixed_bytes + zone_.suffix().size()) + 2 * text_bytes;
-  return message_limit_bytes_ > own ? message_limit_bytes_ - own : 1;
+  // The register and the staged txn are two more names.
+  return {limits_.bytes > own ? limits_.bytes - own : 1, limits_.names > 2 ? limits_.names - 2 : 1};
 }
 
-Result<std::vector<Step>> BindDriver::plan(const SeenText& now, const Register& target, const Staged& staged,
-                                           bool in_full, const du::Limits& limits) {
-  const DifferenceOptions options{!keeps_extras(now, target), !now};
+Result<std::vector<Step>> Participant::plan(const SeenText& now, const Register& target, const Staged& staged,
+                                            bool in_full, const du::Limits& limits) {
+  const DifferenceOptions options{!keeps_extras(now, target), !now, zone_.index_suffix()};
   if (!in_full) return difference(*staged.base, staged.target, options);
   K4T_ASSIGN(const auto present, present_for(now, staged, !options.remove_extras, limits));
   K4T_TRY(check_place(staged.target, present, !now));
   return difference(present.ours, staged.target, options);
 }
 
-Result<Zone::Written> BindDriver::write(SeenText& now, const Register& target, const std::vector<Step>& steps,
-                                        Call& call) {
-  const auto cut = chunks(steps, room_bytes());
+Result<Zone::Written> Participant::write(SeenText& now, const Register& target, const std::vector<Step>& steps,
+                                         Call& call) {
+  const auto cut = chunks(steps, room());
   const std::uint64_t from = !now ? 0 : now->from.value_or(now->at.version);
   std::uint32_t chunk = now && now->at == target ? now->chunk : 0;
   for (std::size_t i = 0; i < cut.size(); ++i) {
@@ -232,7 +238,8 @@ Result<Zone::Written> BindDriver::write(SeenText& now, const Register& target, c
   return Zone::Written::done;
 }
 
-Result<CommitReply> BindDriver::replace(SeenText now, const Register& target, Staged staged, bool in_full, Call& call) {
+Result<CommitReply> Participant::replace(SeenText now, const Register& target, Staged staged, bool in_full,
+                                         Call& call) {
   const auto limits = limits_of(call);
   for (int attempt = 0; attempt < plan_attempts; ++attempt) {
     // What blocked the first attempt is not in the base: look at the zone itself.
@@ -253,7 +260,7 @@ Result<CommitReply> BindDriver::replace(SeenText now, const Register& target, St
                {}};
 }
 
-Result<void> BindDriver::check_served(const Step& step, const Records& answered) const {
+Result<void> Participant::check_served(const Step& step, const Records& answered) const {
   const auto found = answered.find(step.key);
   const Error other{Status::unavailable,
                     "DNS server " + zone_.where() + " does not answer " + describe(step.key) +
@@ -267,9 +274,9 @@ Result<void> BindDriver::check_served(const Step& step, const Records& answered)
   return gone ? Result<void>() : other;
 }
 
-Result<void> BindDriver::verify(const Register& target, const std::vector<Step>& steps, const du::Limits& limits) {
-  const auto whole = steps.size() > single_reads_limit
-                         ? zone_.transfer(limits)
+Result<void> Participant::verify(const Register& target, const std::vector<Step>& steps, const du::Limits& limits) {
+  const auto whole = steps.size() > single_reads_limit && zone_.index_suffix().empty()
+                         ? zone_.whole({}, limits)
                          : Result<Present>(Error{Status::unsupported, "not worth a transfer", {}});
   if (!whole && whole.status() != Status::unsupported) return whole.error();
   for (const auto& step : steps) {
@@ -285,7 +292,7 @@ Result<void> BindDriver::verify(const Register& target, const std::vector<Step>&
   return conflict(now);
 }
 
-Result<Nothing> BindDriver::abort(const AbortRequest& request, Call& call) {
+Result<Nothing> Participant::abort(const AbortRequest& request, Call& call) {
   K4T_TRY(check_register({"any", 0, request.txn, "any"}));
   std::erase(staged_order_, request.txn);
   staged_.erase(request.txn);
@@ -297,7 +304,7 @@ Result<Nothing> BindDriver::abort(const AbortRequest& request, Call& call) {
   return Nothing{};
 }
 
-Result<std::string> BindDriver::witness_name(const std::string& suffix, const std::string& id) const {
+Result<std::string> Participant::witness_name(const std::string& suffix, const std::string& id) const {
   const bool plain = !id.empty() && id.size() <= id_limit_bytes &&
                      id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
   if (!plain)
@@ -309,13 +316,13 @@ Result<std::string> BindDriver::witness_name(const std::string& suffix, const st
   return "_k4t-w-" + id + "." + suffix;
 }
 
-Result<dns::WitnessValue> BindDriver::witness_read(const dns::WitnessReadRequest& request, Call& call) {
+Result<dns::WitnessValue> Participant::witness_read(const dns::WitnessReadRequest& request, Call& call) {
   K4T_ASSIGN(const auto name, witness_name(request.suffix, request.id));
   K4T_ASSIGN(auto text, zone_.read_text(name, limits_of(call)));
   return dns::WitnessValue{std::move(text)};
 }
 
-Result<Nothing> BindDriver::witness_swap(const dns::WitnessSwapRequest& request, Call& call) {
+Result<Nothing> Participant::witness_swap(const dns::WitnessSwapRequest& request, Call& call) {
   K4T_ASSIGN(const auto name, witness_name(request.suffix, request.id));
   for (const auto& text : {request.expected, request.text}) {
     if (text) K4T_TRY(du::make_rdata(du::type::txt, *text));
@@ -325,4 +332,20 @@ Result<Nothing> BindDriver::witness_swap(const dns::WitnessSwapRequest& request,
   return Error{Status::busy, name + " changed and changed back while it was written", {}};
 }
 
-}  // namespace k4t::dns_bind
+Result<std::string> zone_of(const OpenRequest& request, const std::optional<std::string>& zone) {
+  std::string found = zone.value_or(request.domain);
+  K4T_TRY(du::check_name(found));
+  if (request.domain.empty() || !at_or_below(request.domain, found)) {
+    return Error{Status::invalid_argument,
+                 "DNS server " + request.name + ": the cluster's domain '" + request.domain +
+                     "' is not at or below the zone '" + found + "'; correct the option zone",
+                 {}};
+  }
+  // The longest name that k4t writes itself must fit below the suffix.
+  K4T_TRY(du::check_name("_k4t-try." + request.domain));
+  return found;
+}
+
+std::unique_ptr<dns::Driver> make_driver(Options options) { return std::make_unique<Participant>(std::move(options)); }
+
+}  // namespace k4t::dnsparticipant

@@ -1,8 +1,8 @@
-#include "client.hpp"
+#include "zone.hpp"
 
 #include <utility>
 
-namespace k4t::dns_bind {
+namespace k4t::dnsparticipant {
 namespace {
 
 namespace du = k4t::dnsupdate;
@@ -41,31 +41,51 @@ std::vector<du::Change> text_becomes(const std::string& name, const std::optiona
   return changes;
 }
 
-Zone::Zone(std::string zone, std::string suffix, du::Endpoint endpoint,
-           std::unique_ptr<du::Authenticator> authenticator)
-    : zone_(std::move(zone)), suffix_(std::move(suffix)), client_(std::move(endpoint), std::move(authenticator)) {}
+Zone::Zone(std::string zone, std::string suffix, Reading reading, du::Client client)
+    : zone_(std::move(zone)), suffix_(std::move(suffix)), reading_(reading), client_(std::move(client)) {}
 
-Result<std::optional<std::string>> Zone::read_text(const std::string& name, const du::Limits& limits) {
-  K4T_ASSIGN(const auto answer, client_.query(name, du::type::txt, limits));
-  const auto elsewhere = [&](const std::string& why) {
-    return Error{Status::invalid_argument,
-                 "DNS server " + where() + ": " + why + "; check the options zone and port, and the cluster's domain",
-                 {}};
-  };
+Error Zone::elsewhere(const std::string& why) const {
+  return Error{Status::invalid_argument,
+               "DNS server " + where() + ": " + why + "; check the options zone and port, and the cluster's domain",
+               {}};
+}
+
+/// The TXT records at a name of ours, or the certain knowledge that there are none.
+Result<du::Answer> Zone::ask_ours(const std::string& name, const du::Limits& limits) {
+  K4T_ASSIGN(auto answer, client_.query(name, du::type::txt, limits));
   if (const auto referral = referred_zone(answer)) return elsewhere(name + " is delegated at " + *referral);
   if (!answer.authoritative) return elsewhere("it is not authoritative for " + name);
-  if (!answer.records.empty()) {
-    const auto& first = answer.records.front();
-    const auto text = du::single_text(first.rdata);
-    if (answer.records.size() == 1 && first.name == name && first.type == du::type::txt && text) return text;
-    return elsewhere(name + " does not have exactly one TXT string, as k4t writes it");
-  }
+  if (!answer.records.empty()) return answer;
   const auto denying = denying_zone(answer);
-  if (!denying)
+  if (!denying) {
     return Error{
         Status::unavailable, "DNS server " + where() + " denied " + name + " without saying for which zone", {}};
+  }
   if (*denying != zone_) return elsewhere(name + " is within its zone " + *denying + ", not " + zone_);
-  return std::optional<std::string>();
+  return answer;
+}
+
+Result<std::optional<std::string>> Zone::read_text(const std::string& name, const du::Limits& limits) {
+  K4T_ASSIGN(const auto answer, ask_ours(name, limits));
+  if (answer.records.empty()) return std::optional<std::string>();
+  const auto& first = answer.records.front();
+  const auto text = du::single_text(first.rdata);
+  if (answer.records.size() == 1 && first.name == name && first.type == du::type::txt && text) return text;
+  return elsewhere(name + " does not have exactly one TXT string, as k4t writes it");
+}
+
+Result<std::set<Key>> Zone::read_index(const du::Limits& limits) {
+  std::set<Key> keys;
+  for (const auto& name : index_names(suffix_)) {
+    K4T_ASSIGN(const auto answer, ask_ours(name, limits));
+    for (const auto& record : answer.records) {
+      const auto text = record.type == du::type::txt ? du::single_text(record.rdata) : std::nullopt;
+      const auto key = text ? parse_index(*text, suffix_) : std::nullopt;
+      if (!key) return elsewhere("the index at " + name + " holds something that k4t has not written; delete it");
+      keys.insert(*key);
+    }
+  }
+  return keys;
 }
 
 Result<Present> Zone::transfer(const du::Limits& limits) {
@@ -119,8 +139,15 @@ Result<Present> Zone::look_up(const std::set<Key>& keys, const du::Limits& limit
   return present;
 }
 
+Result<Present> Zone::whole(const std::set<Key>& keys, const du::Limits& limits) {
+  if (reading_ == Reading::transfer) return transfer(limits);
+  K4T_ASSIGN(auto all, read_index(limits));
+  all.insert(keys.begin(), keys.end());
+  return look_up(all, limits);
+}
+
 Result<Present> Zone::read(const std::set<Key>& keys, const du::Limits& limits) {
-  auto present = transfer(limits);
+  auto present = whole(keys, limits);
   if (present || present.status() != Status::unsupported) return present;
   return look_up(keys, limits);
 }
@@ -156,4 +183,4 @@ Result<Zone::Written> Zone::swap_text(du::Update update, const std::string& name
   return outcome.error();
 }
 
-}  // namespace k4t::dns_bind
+}  // namespace k4t::dnsparticipant
