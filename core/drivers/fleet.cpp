@@ -81,7 +81,9 @@ Result<std::vector<runtime::Instance>> NodeClient::list(const std::string& clust
 }
 
 Result<void> NodeClient::ensure_image(const std::string& image, CallSink* sink) {
-  return drop_value(call<runtime::method::EnsureImage>({image, false}, pull_timeout, sink));
+  return change("image " + image, [&] {
+    return drop_value(call<runtime::method::EnsureImage>({image, false}, pull_timeout, sink));
+  });
 }
 
 Result<runtime::Instance> NodeClient::create(const runtime::InstanceSpec& spec, CallSink* sink) {

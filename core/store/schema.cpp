@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "platform/steps.hpp"
+
 namespace k4t::store {
 namespace {
 
@@ -50,7 +52,9 @@ Result<void> migrate(Database& database, std::int64_t from) {
   for (std::size_t at = static_cast<std::size_t>(from); at < kMigrations.size(); ++at) sql += kMigrations[at];
   sql += "PRAGMA application_id = " + std::to_string(kApplicationId) + ";";
   sql += "PRAGMA user_version = " + std::to_string(kMigrations.size()) + ";COMMIT;";
+  platform::step("before store schema");
   const auto done = database.execute(sql);
+  platform::step("after store schema");
   if (!done) static_cast<void>(database.execute("ROLLBACK"));
   return done;
 }
