@@ -163,6 +163,10 @@ class Runner::Impl {
     return Error{Status::conflict, "this run is over", {}};
   }
 
+  /// Deletes what runs that died left staged at members that answered: nothing depends on it, and a run that still
+  /// lives prepares again where its own is gone. What a member is yet to be brought to stays.
+  void sweep_stages();
+
   Coordinator& coordinator() { return coordinator_; }
 
  private:
@@ -360,6 +364,23 @@ std::vector<Member> Runner::Impl::observe_members(const EntryPtr& latest) {
   return members;
 }
 
+void Runner::Impl::sweep_stages() {
+  const EntryPtr& latest = coordinator_.latest();
+  for (const auto& member : coordinator_.members()) {
+    const auto port = ports_.participant(member.who);
+    if (!member.seen || !port) continue;
+    for (const auto& txn : member.seen->staged) {
+      if (latest && txn == latest->record.txn && member.standing != Standing::current) continue;
+      Workers::Job job = [port, txn, who = member.who](const CallOptions& options) -> Workers::Completion {
+        static_cast<void>(carry_out(**port, action::Abort{who, txn}, options));
+        return [] {};
+      };
+      workers_.submit(options_.deadlines.prepare, std::move(job), [] {});
+    }
+  }
+  drain();
+}
+
 Assessment Runner::Impl::inspect() {
   std::vector<Peeked> peeked;
   peek_all(settings_.witnesses, peeked);
@@ -378,7 +399,9 @@ Assessment Runner::inspect() { return impl_->inspect(); }
 Result<void> Runner::begin() {
   if (impl_->coordinator().phase() != Phase::created) return Error{Status::conflict, "this run has begun before", {}};
   impl_->drive(impl_->coordinator().begin());
-  return impl_->ready();
+  K4T_TRY(impl_->ready());
+  impl_->sweep_stages();
+  return {};
 }
 
 Result<void> Runner::observe() {

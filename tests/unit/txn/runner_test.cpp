@@ -24,7 +24,8 @@ class FakeParticipant : public ParticipantPort {
       if (options.sink->cancelled()) return Error{Status::deadline, "gave up", {}};
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    return Observation{held, held, content, false, {}, {}};
+    return Observation{held, held, content, false, staged.empty() ? std::vector<std::string>{} : std::vector{staged},
+                       {}};
   }
   Result<void> prepare(const Preparation& what, const CallOptions& /*options*/) override {
     const std::scoped_lock lock(mutex);
@@ -146,6 +147,17 @@ class RunnerTest : public ::testing::Test, public Ports {
   std::map<std::string, std::unique_ptr<WitnessPort>> files_;
   std::map<Participant, FakeParticipant> fakes_;
 };
+
+TEST_F(RunnerTest, WhatARunThatDiedLeftStagedIsDeletedByTheNext) {
+  begun("1")->close();
+  const std::string of_a_dead_run(32, 'a');
+  gateway("gw1").staged = of_a_dead_run;
+  dns().staged = of_a_dead_run;
+  dns().down = true;
+  const auto next = begun("2");
+  EXPECT_EQ(gateway("gw1").staged, "");
+  EXPECT_EQ(dns().staged, of_a_dead_run) << "nobody asks one that does not answer";
+}
 
 TEST_F(RunnerTest, AChangeIsDecidedAndServedByAll) {
   auto run = begun("a");
