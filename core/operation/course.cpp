@@ -190,6 +190,9 @@ Result<void> Conductor::reserve(const std::vector<gateway::Endpoint>& endpoints,
 /// that answers still sends traffic to stays until that member has caught up.
 Result<void> Conductor::retire(const Course& course, const Plan& plan) {
   if (plan.removals.empty()) return {};
+  const auto members = run_.members();
+  // What one that went away meanwhile was seen to serve says nothing of what it sends traffic to now.
+  if (std::any_of(members.begin(), members.end(), lags)) K4T_TRY(run_.begin());
   K4T_TRY(run_.require_served());
   K4T_ASSIGN(const auto held, run_.routed_by_laggards());
   std::vector<Placed> going = placed_of(plan.removals);

@@ -85,6 +85,14 @@ TEST_F(Recovery, AnOperationThatCannotBeFinishedDoesNotStopTheNextOne) {
   EXPECT_EQ(lab_.store().services()->front().image, "app:3") << "the older one is not done after the newer one";
 }
 
+TEST_F(Recovery, AGatewayThatGoesAwayBeforeItPreparesHoldsNoOldInstances) {
+  stale_ = true;
+  expect_ending(want(1, "app:1"), Ending::done);
+  at_stage("Change gateways", [&] { gateway("gw2").faults.down = true; });
+  expect_ending(want(1, "app:2"), Ending::lagging);
+  EXPECT_THAT(lab_.world.instances(), SizeIs(1));
+}
+
 TEST_F(Recovery, AWholeGroupThatDiesAfterTheDecisionIsAwaited) {
   expect_ending(want(1, "app:1"), Ending::done);
   at_stage("Change gateways", [&] {
