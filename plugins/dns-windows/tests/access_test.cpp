@@ -1,5 +1,5 @@
+#include <ctime>
 #include <filesystem>
-#include <fstream>
 
 #include "windows_test.hpp"
 
@@ -134,6 +134,14 @@ TEST_F(Access, AnotherHostOrRealmThanTheServersIsExplained) {
   EXPECT_TRUE(has(error.message, "does not exist in the realm EXAMPLE.ORG")) << error.message << error.detail;
 }
 
+TEST_F(Access, ATicketForAnotherMachineIsRefusedByTheServer) {
+  const auto other = server_->add_user("other-server");
+  ASSERT_EQ(server_->tool({"spn", "add", "DNS/other.example.net", other.name}).exit_code, 0);
+  const auto error = refusal({{"host", "other.example.net"}});
+  EXPECT_EQ(error.status, Status::unavailable);
+  EXPECT_TRUE(has(error.message, "did not accept the Kerberos ticket")) << error.message << error.detail;
+}
+
 TEST_F(Access, AKerberosServerThatDoesNotAnswerIsNamed) {
   const auto error = refusal({{"kdc_port", testing::free_port()}});
   EXPECT_EQ(error.status, Status::unavailable);
@@ -201,6 +209,53 @@ TEST_F(Access, AContextThatTheServerHasForgottenIsNegotiatedAgain) {
   const auto committed = first.commit({}, one_);
   ASSERT_TRUE(committed) << committed.error().message << committed.error().detail;
   EXPECT_EQ(dig("web"), "192.0.2.1");
+}
+
+/// Lets a test end the life of what was negotiated.
+class EndsAtWill final : public dnsupdate::Authenticator {
+ public:
+  EndsAtWill(std::unique_ptr<dnsupdate::Authenticator> inner, int& negotiations, const bool& over)
+      : inner_(std::move(inner)), negotiations_(negotiations), over_(over) {}
+  Result<void> negotiate(const Ask& ask, const dnsupdate::Limits& limits) override {
+    ++negotiations_;
+    return inner_->negotiate(ask, limits);
+  }
+  [[nodiscard]] bool expired(std::uint64_t now_s) const override { return over_ || inner_->expired(now_s); }
+  Result<std::unique_ptr<dnsupdate::Verifier>> sign(std::string& message, std::uint64_t now_s) override {
+    return inner_->sign(message, now_s);
+  }
+
+ private:
+  std::unique_ptr<dnsupdate::Authenticator> inner_;
+  int& negotiations_;
+  const bool& over_;
+};
+
+TEST_F(Access, AContextLivesAsLongAsItsTicketAndIsThenNegotiatedAgain) {
+  dnsupdate::GssIdentity identity{server_->user().name,   server_->realm(),
+                                  server_->user().keytab, {},
+                                  server_->host(),        {server_->address(), server_->kdc_port()}};
+  auto made = dnsupdate::make_gss_tsig(std::move(identity));
+  ASSERT_TRUE(made);
+  const dnsupdate::Authenticator& tickets = **made;
+  int negotiations = 0;
+  bool over = false;
+  dnsupdate::Client client({server_->address(), server_->port()},
+                           std::make_unique<EndsAtWill>(std::move(made).value(), negotiations, over));
+  const auto asks = [&] {
+    return client
+        .query(server_->zone(), dnsupdate::type::soa, {std::chrono::steady_clock::now() + std::chrono::minutes(1), {}})
+        .ok();
+  };
+  ASSERT_TRUE(asks());
+  ASSERT_TRUE(asks());
+  EXPECT_EQ(negotiations, 1) << "one context for one connection";
+  const auto now_s = static_cast<std::uint64_t>(std::time(nullptr));
+  EXPECT_FALSE(tickets.expired(now_s + 9 * 3600)) << "Samba's tickets live for ten hours";
+  EXPECT_TRUE(tickets.expired(now_s + 10 * 3600));
+  over = true;
+  ASSERT_TRUE(asks());
+  EXPECT_EQ(negotiations, 2);
 }
 
 }  // namespace
