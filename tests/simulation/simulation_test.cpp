@@ -2,102 +2,97 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <string>
+#include <vector>
 
-#include "explorer.hpp"
+#include "searches.hpp"
+#include "support/process.hpp"
 
 namespace k4t::simulation {
+
+void PrintTo(const SmallWorld& world, std::ostream* out) { *out << world.name; }
+void PrintTo(const MistakeText& one, std::ostream* out) { *out << one.name; }
+
 namespace {
 
-/// Another seed for the random walks, e.g. to look longer by hand.
-std::uint64_t seed() {
+/// Another seed to begin with, e.g. to look elsewhere by hand.
+std::uint64_t first_seed() {
   const char* text = std::getenv("K4T_SIMULATION_SEED");  // NOLINT(concurrency-mt-unsafe)
   return text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
 }
 
-void expect_clean(const Report& report) {
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+std::vector<std::string> traced(std::uint64_t seed, Mistake mistake, Report& report) {
+  std::vector<std::string> lines;
+  stroll(seed, mistake, report, [&](const std::string& line) { lines.push_back(line); });
+  return lines;
+}
+
+class EveryInterleaving : public ::testing::TestWithParam<SmallWorld> {};
+
+TEST_P(EveryInterleaving, KeepsEveryInvariant) {
+  // More than any of them needs: a search that grows beyond it must be noticed.
+  constexpr std::uint64_t kLimit = 1'000'000;
+  const Report report = exhaust(GetParam().config, kLimit, 64);
   EXPECT_FALSE(report.violation) << *report.violation;
-  EXPECT_GT(report.recoveries, 0U);
-  std::cout << report.states << " states, " << report.transitions << " transitions, " << report.recoveries
-            << " recoveries" << std::endl;
-}
-
-/// More than any of the complete searches below needs: a search that grows beyond it must be noticed.
-constexpr std::uint64_t kLimit = 1'000'000;
-
-void expect_all_clean(const Config& config) {
-  const Report report = exhaust(config, kLimit, 64);
-  expect_clean(report);
   EXPECT_TRUE(report.complete);
+  EXPECT_GT(report.recoveries, 0U);
+  std::cout << report.states << " states, " << report.steps << " transitions, " << report.recoveries << " recoveries"
+            << std::endl;
 }
 
-TEST(Exhaustive, TwoRunsAtThreeWitnessesWithACrashKeepEveryInvariant) {
-  Config config;
-  config.gateways = 0;
-  config.faults = 0;
-  expect_all_clean(config);
+INSTANTIATE_TEST_SUITE_P(Of, EveryInterleaving, ::testing::ValuesIn(small_worlds()),
+                         [](const auto& one) { return std::string(one.param.name); });
+
+TEST(RandomSchedules, WithEverythingThatCanGoWrongKeepEveryInvariant) {
+  const Report report = walk(first_seed(), 40000, Mistake::none);
+  EXPECT_FALSE(report.violation) << *report.violation;
+  // Schedules in which nothing gets decided would prove nothing.
+  EXPECT_GT(report.decided, report.schedules);
+  std::cout << report.schedules << " schedules, " << report.steps << " steps, " << report.decided
+            << " versions decided, " << report.recoveries << " recoveries" << std::endl;
 }
 
-TEST(Exhaustive, TwoVersionsEachWithFaultsAndACrashKeepEveryInvariant) {
-  Config config;
-  config.witnesses = 1;
-  config.gateways = 0;
-  config.proposals = 2;
-  expect_all_clean(config);
-}
-
-TEST(Exhaustive, BothGroupsWithAFaultAndACrashKeepEveryInvariant) {
-  Config config;
-  config.witnesses = 1;
-  config.faults = 1;
-  expect_all_clean(config);
-}
-
-TEST(Random, RunsThatCrashAndOvertakeEachOtherKeepEveryInvariant) {
-  Config config;
-  config.proposals = 2;
-  config.runs = 3;
-  config.faults = 6;
-  config.crashes = 2;
-  expect_clean(walk(config, seed(), 10000));
-}
-
-TEST(Random, APairInEachGroupKeepsEveryInvariant) {
-  Config config;
-  config.gateways = 2;
-  config.dns = 2;
-  config.proposals = 2;
-  config.faults = 8;
-  expect_clean(walk(config, seed(), 10000));
-}
-
-TEST(Random, ALostRegisterCountsForNothing) {
-  Config config;
-  config.wipes = 1;
-  config.proposals = 2;
-  config.faults = 4;
-  expect_clean(walk(config, seed(), 10000));
-}
-
-class PlantedMistake : public testing::TestWithParam<Mistake> {};
+class PlantedMistake : public ::testing::TestWithParam<MistakeText> {};
 
 TEST_P(PlantedMistake, IsFound) {
-  Config config;
-  config.mistake = GetParam();
-  config.gateways = 0;
-  config.runs = 3;
-  config.proposals = 2;
-  config.faults = 4;
-  config.crashes = 2;
-  config.wipes = GetParam() == Mistake::blank_counts_as_fresh ? 1 : 0;
-  const Report report = walk(config, seed(), 100000);
-  ASSERT_TRUE(report.violation) << report.states << " steps without noticing";
-  std::cout << report.states << " steps: " << report.violation->substr(0, report.violation->find('\n')) << std::endl;
+  const Report report = hunt(GetParam().mistake, first_seed(), 5000);
+  ASSERT_TRUE(report.violation) << "nobody noticed that " << GetParam().what;
+  std::cout << (report.states > 0 ? report.states : report.schedules) << (report.states > 0 ? " states" : " schedules")
+            << ": " << first_line(*report.violation) << std::endl;
 }
 
-INSTANTIATE_TEST_SUITE_P(Each, PlantedMistake,
-                         testing::Values(Mistake::witness_keeps_epoch_only, Mistake::late_vote_overwrites,
-                                         Mistake::minority_votes_are_dropped, Mistake::blank_counts_as_fresh,
-                                         Mistake::runs_share_an_epoch, Mistake::commit_ignores_the_register));
+INSTANTIATE_TEST_SUITE_P(Each, PlantedMistake, ::testing::ValuesIn(all_mistakes()),
+                         [](const auto& one) { return std::string(one.param.name); });
+
+TEST(AFailure, NamesItsSeedAndReplaysExactly) {
+  const Report found = walk(first_seed(), 1000, Mistake::late_vote_overwrites);
+  ASSERT_TRUE(found.violation);
+  EXPECT_EQ(found.violation->find("seed " + std::to_string(found.seed) + ": "), 0U);
+  Report first;
+  Report second;
+  const auto lines = traced(found.seed, Mistake::late_vote_overwrites, first);
+  EXPECT_EQ(lines, traced(found.seed, Mistake::late_vote_overwrites, second));
+  EXPECT_GT(lines.size(), first.steps);
+  ASSERT_TRUE(first.violation);
+  EXPECT_EQ(first.violation, second.violation);
+  EXPECT_NE(found.violation->find(*first.violation), std::string::npos);
+}
+
+TEST(TheProgram, SaysByItsExitCodeWhatItFound) {
+  const std::string program = std::string(K4T_BINARY_DIR) + "/bin/k4t-sim";
+  const auto clean = k4t::testing::run({program, "--seeds", "20", "--from", "7"});
+  EXPECT_EQ(clean.exit_code, 0) << clean.out;
+  EXPECT_NE(clean.out.find("schedules/s"), std::string::npos) << clean.out;
+  const auto broken = k4t::testing::run({program, "--seeds", "1000", "--mistake", "late_vote_overwrites"});
+  EXPECT_EQ(broken.exit_code, 1);
+  EXPECT_NE(broken.out.find("replay: k4t-sim --seed "), std::string::npos) << broken.out;
+  EXPECT_EQ(k4t::testing::run({program, "--seed", "7", "--trace"}).exit_code, 0);
+  EXPECT_EQ(k4t::testing::run({program, "--trace"}).exit_code, 2);
+  EXPECT_EQ(k4t::testing::run({program, "--mistake", "no_such_mistake"}).exit_code, 2);
+  EXPECT_EQ(k4t::testing::run({program, "--help"}).exit_code, 0);
+}
 
 }  // namespace
 }  // namespace k4t::simulation

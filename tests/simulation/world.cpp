@@ -2,486 +2,350 @@
 
 #include <algorithm>
 #include <type_traits>
+#include <utility>
 
 namespace k4t::simulation {
 namespace {
 
 using txn::Action;
-using txn::Actions;
 using txn::Done;
-using txn::Event;
 using txn::Group;
-using txn::Participant;
-using txn::WitnessAnswer;
+using Kind = Choice::Kind;
 
-constexpr const char* kCluster = "sim";
+/// Sets of witnesses are drawn from w1 to w8.
+constexpr int kMostWitnesses = 8;
+/// How many earlier states of a store or a participant are worth going back to.
+constexpr std::size_t kPast = 4;
 
 template <class T>
 bool is(const Action& action) {
   return std::holds_alternative<T>(action.what);
 }
 
-/// Reading and tidying up: carried out at once, so that searches spend their steps on what can go wrong.
-bool is_instant(const Action& action) {
-  return !is<txn::action::Claim>(action) && !is<txn::action::Vote>(action) && !is<txn::action::Prepare>(action) &&
-         !is<txn::action::Commit>(action);
-}
-
-std::string text_of(const std::optional<Register>& held) {
-  return held ? std::to_string(held->version) + held->txn.substr(0, 6) + held->writer : std::string("-");
-}
-
-std::string text_of(const model::Epoch& epoch) { return std::to_string(epoch.counter) + epoch.run; }
-
-std::string text_of(const std::optional<model::WitnessRegister>& held) {
-  if (!held) return "blank";
-  std::string text = text_of(held->promised);
-  if (held->vote)
-    text += " " + text_of(held->vote->epoch) + " " + std::to_string(held->vote->version) + held->vote->txn;
-  return text;
-}
-
-std::string text_of(const Action& action) {
-  return std::visit(
-      [](const auto& what) -> std::string {
-        using What = std::decay_t<decltype(what)>;
-        if constexpr (std::is_same_v<What, txn::action::Claim>) {
-          return "claim " + what.at.id + " " + text_of(what.request.epoch);
-        } else if constexpr (std::is_same_v<What, txn::action::Vote>) {
-          return "vote " + what.at.id + " " + text_of(what.epoch) + what.entry->record.txn;
-        } else if constexpr (std::is_same_v<What, txn::action::Prepare>) {
-          return "prepare " + what.at.name + text_of(what.what.seen) + text_of(what.what.target);
-        } else if constexpr (std::is_same_v<What, txn::action::Commit>) {
-          return "commit " + what.at.name + text_of(what.what.seen) + text_of(what.what.target);
-        } else {
-          return "other";
-        }
-      },
-      action.what);
-}
-
-Error unavailable() { return {Status::unavailable, "no answer", {}}; }
-Error deadline() { return {Status::deadline, "no answer in time", {}}; }
-Error conflict() { return {Status::conflict, "another register", {}}; }
+int most_wiped(std::size_t size) { return (static_cast<int>(size) - 1) / 2; }
 
 }  // namespace
 
-std::string to_string(const Choice& choice) {
-  static const char* const names[] = {"start",  "deliver", "lose", "lose answer of", "delay",
-                                      "repeat", "half",    "late", "crash",          "wipe"};
-  return std::string(names[static_cast<std::size_t>(choice.kind)]) + " " + std::to_string(choice.index);
-}
-
-World::World(const Config& config) : config_(config) {
-  for (int n = 1; n <= config.witnesses; ++n) {
-    const std::string id = "w" + std::to_string(n);
-    witnesses_.push_back(
-        {{id, "local", "/" + id}, model::WitnessRegister{kCluster, id, {0, "-"}, "", false, {}}, {}, false});
+World::World(Config config) : config_(std::move(config)) {
+  int highest = config_.witnesses;
+  for (const auto& set : config_.sets) {
+    for (const int n : set) highest = std::max(highest, std::min(n, kMostWitnesses));
   }
-  for (int n = 1; n <= config.gateways; ++n) servers_[{Group::gateway, "gw" + std::to_string(n)}];
-  for (int n = 1; n <= config.dns; ++n) servers_[{Group::dns, "dns" + std::to_string(n)}];
-  runs_.resize(static_cast<std::size_t>(config.runs));
+  for (int n = 1; n <= highest; ++n) {
+    const std::string id = "w" + std::to_string(n);
+    witnesses_.emplace_back(model::Witness{id, "local", "/" + id}, n <= config_.witnesses && !config_.fresh);
+  }
+  for (int n = 0; n < config_.witnesses; ++n) first_set_.push_back(witnesses_[static_cast<std::size_t>(n)].at());
+  for (int n = 1; n <= config_.gateways; ++n)
+    servers_.emplace_back(txn::Participant{Group::gateway, "gw" + std::to_string(n)});
+  for (int n = 1; n <= config_.dns; ++n) servers_.emplace_back(txn::Participant{Group::dns, "dns" + std::to_string(n)});
+  hosts_.resize(static_cast<std::size_t>(config_.hosts));
+  for (auto& host : hosts_) {
+    // Where the registers are there, some run has noted that it made them.
+    if (config_.fresh) continue;
+    Store store;
+    for (const auto& one : first_set_) store.initialised.insert(one.id);
+    host.store = std::make_shared<const Store>(std::move(store));
+  }
+  for (int n = 0; n < config_.runs; ++n) runs_.push_back(std::make_shared<Run>());
 }
 
-std::vector<Choice> World::choices() const {
-  using Kind = Choice::Kind;
-  std::vector<Choice> all;
+void World::choices(std::vector<Choice>& all) const {
+  all.clear();
+  message_choices(all);
+  for (std::size_t at = 0; at < runs_.size(); ++at) {
+    const Run& run = *runs_[at];
+    // Runs are alike until they begin, so they begin in order.
+    const bool next = !run.coordinator && (at == 0 || runs_[at - 1]->coordinator);
+    for (std::size_t host = 0; next && host < hosts_.size(); ++host) all.push_back({Kind::start, at, host});
+    const bool alive = run.coordinator && !run.dead && !run.coordinator->resting();
+    if (config_.crashes > 0 && alive) all.push_back({Kind::crash, at, 0});
+  }
+  machine_choices(all);
+  if (config_.store_faults > 0) store_choices(all);
+}
+
+void World::message_choices(std::vector<Choice>& all) const {
   const auto add = [&](bool possible, Kind kind, std::size_t index) {
-    if (possible) all.push_back({kind, index});
+    if (possible) all.push_back({kind, index, 0});
   };
+  bool waits = false;
   for (std::size_t at = 0; at < messages_.size(); ++at) {
     const Message& message = messages_[at];
-    const bool faulty = config_.faults > 0 && !message.late;
     add(message.late, Kind::late, at);
-    add(!message.late, Kind::deliver, at);
-    for (const Kind kind : {Kind::lose, Kind::lose_answer, Kind::delay, Kind::repeat}) add(faulty, kind, at);
-    add(faulty && is<txn::action::Commit>(message.action), Kind::half, at);
+    if (message.late) continue;
+    add(true, Kind::deliver, at);
+    const Action& action = *message.action;
+    const bool note = is<txn::Note>(action);
+    waits = waits || !note;
+    const bool faulty = config_.faults > 0;
+    add(faulty, Kind::lose, at);
+    for (const Kind kind : {Kind::lose_answer, Kind::delay, Kind::repeat}) add(faulty && !note, kind, at);
+    const bool commit = is<txn::action::Commit>(action);
+    add(faulty && commit, Kind::half, at);
+    add(faulty && config_.refusals && is<txn::action::Prepare>(action), Kind::refuse, at);
+    const bool writes =
+        commit || is<txn::action::Claim>(action) || is<txn::action::Vote>(action) || is<txn::action::Close>(action);
+    add(config_.cuts > 0 && writes, Kind::cut, at);
   }
-  for (std::size_t at = 0; at < runs_.size(); ++at) {
-    // Runs are alike until they begin, so they begin in order.
-    const bool next = !runs_[at].coordinator && (at == 0 || runs_[at - 1].coordinator);
-    add(next, Kind::start, at);
-    const bool alive = runs_[at].coordinator && !runs_[at].dead && !runs_[at].coordinator->resting();
-    add(config_.crashes > 0 && alive, Kind::crash, at);
-  }
+  add(config_.clock && config_.faults > 0 && waits, Kind::expire, 0);
+}
+
+// Of every set at most a minority is lost; more than that no protocol survives.
+bool World::may_wipe(std::size_t index) const {
+  if (!witnesses_[index].held()) return false;
+  const auto wiped = [&](int number) { return witnesses_[static_cast<std::size_t>(number - 1)].wiped() ? 1 : 0; };
+  int of_first = 0;
+  for (int n = 1; n <= config_.witnesses; ++n) of_first += wiped(n);
+  const int number = static_cast<int>(index) + 1;
+  if (number <= config_.witnesses && of_first >= most_wiped(static_cast<std::size_t>(config_.witnesses))) return false;
+  return std::all_of(config_.sets.begin(), config_.sets.end(), [&](const std::vector<int>& set) {
+    int of_set = 0;
+    for (const int n : set) of_set += wiped(n);
+    return std::find(set.begin(), set.end(), number) == set.end() || of_set < most_wiped(set.size());
+  });
+}
+
+void World::machine_choices(std::vector<Choice>& all) const {
   for (std::size_t at = 0; at < witnesses_.size(); ++at) {
-    add(config_.wipes > 0 && witnesses_[at].held && witnesses_[at].held->vote, Kind::wipe, at);
+    if (config_.wipes > 0 && may_wipe(at)) all.push_back({Kind::wipe, at, 0});
+    if (config_.cuts > 0 && witnesses_[at].held()) all.push_back({Kind::reboot_witness, at, 0});
   }
-  return all;
+  for (std::size_t at = 0; at < servers_.size(); ++at) {
+    const Server& server = servers_[at];
+    if (config_.cuts > 0) all.push_back({Kind::reboot_server, at, 0});
+    if (server.away) all.push_back({Kind::come_back, at, 0});
+    if (config_.replacements == 0) continue;
+    if (!server.away) all.push_back({Kind::leave, at, 0});
+    if (server.stored().at) all.push_back({Kind::replace, at, 0});
+    for (std::size_t n = 0; n + 1 < server.past(); ++n) all.push_back({Kind::rewind, at, n});
+  }
+}
+
+void World::store_choices(std::vector<Choice>& all) const {
+  for (std::size_t at = 0; at < hosts_.size(); ++at) {
+    all.push_back({Kind::lose_store, at, 0});
+    const std::size_t changes = hosts_[at].past.size();
+    for (std::size_t n = changes > kPast ? changes - kPast : 0; n < changes; ++n) {
+      all.push_back({Kind::rewind_store, at, n});
+    }
+    for (std::size_t other = 0; other < hosts_.size(); ++other) {
+      if (other != at) all.push_back({Kind::clone_store, at, other});
+    }
+  }
+}
+
+void World::spend(Kind kind) {
+  switch (kind) {
+    case Kind::start:
+    case Kind::deliver:
+    case Kind::late:
+    case Kind::come_back: break;
+    case Kind::crash: --config_.crashes; break;
+    case Kind::wipe: --config_.wipes; break;
+    case Kind::cut:
+    case Kind::reboot_witness:
+    case Kind::reboot_server: --config_.cuts; break;
+    case Kind::leave:
+    case Kind::replace:
+    case Kind::rewind: --config_.replacements; break;
+    case Kind::lose_store:
+    case Kind::rewind_store:
+    case Kind::clone_store: --config_.store_faults; break;
+    default: --config_.faults;
+  }
 }
 
 void World::take(const Choice& choice) {
-  using Kind = Choice::Kind;
+  spend(choice.kind);
+  now_ += std::chrono::milliseconds(1);
   switch (choice.kind) {
-    case Kind::start: start(choice.index); return;
-    case Kind::crash: crash(choice.index); return;
-    case Kind::wipe:
-      --config_.wipes;
-      witnesses_[choice.index].wiped = true;
-      witnesses_[choice.index].held.reset();
-      witnesses_[choice.index].records.clear();
-      return;
-    default: break;
-  }
-  Message message = take_message(choice.index);
-  const std::uint64_t id = message.action.id;
-  if (choice.kind != Kind::deliver && choice.kind != Kind::late) --config_.faults;
-  switch (choice.kind) {
-    case Kind::lose: answer(message.run, {id, unavailable()}); break;
-    case Kind::late: execute(message.action); break;
+    case Kind::start: start(choice.index, choice.detail); return;
+    case Kind::expire: expire(); return;
+    case Kind::deliver:
+    case Kind::late:
+    case Kind::lose:
     case Kind::lose_answer:
-      execute(message.action);
-      answer(message.run, {id, deadline()});
+    case Kind::delay:
+    case Kind::repeat:
+    case Kind::half:
+    case Kind::refuse:
+    case Kind::cut: take_message(choice); return;
+    default: take_disturbance(choice);
+  }
+}
+
+void World::take_message(const Choice& choice) {
+  Message message = remove_message(choice.index);
+  switch (choice.kind) {
+    case Kind::lose: answer(message, no_answer()); break;
+    case Kind::refuse: answer(message, Error{Status::invalid_argument, "the checker says no", {}}); break;
+    case Kind::late: execute(message, {}); break;
+    case Kind::lose_answer:
+      execute(message, {});
+      answer(message, too_late());
       break;
     case Kind::delay:
-      message.late = true;
       messages_.push_back(message);
-      answer(message.run, {id, deadline()});
+      messages_.back().late = true;
+      answer(message, too_late());
       break;
-    case Kind::half: answer(message.run, {id, execute(message.action, true)}); break;
+    case Kind::half: answer(message, execute(message, {false, true})); break;
+    case Kind::cut:
+      execute(message, {true, false});
+      answer(message, no_answer());
+      break;
     default: {
       if (choice.kind == Kind::repeat) {
         messages_.push_back(message);
         messages_.back().late = true;
       }
-      answer(message.run, {id, execute(message.action)});
+      Reply reply = execute(message, {});
+      if (message.step && message.step->more) {
+        messages_.push_back(std::move(message));
+      } else {
+        answer(message, std::move(reply));
+      }
     }
   }
 }
 
-World::Message World::take_message(std::size_t index) {
-  Message message = messages_[index];
+void World::take_disturbance(const Choice& choice) {
+  const std::size_t at = choice.index;
+  switch (choice.kind) {
+    case Kind::crash:
+      run(at).dead = true;
+      for (auto& message : messages_) message.late = message.late || message.run == at;
+      // A store is written by a living master only.
+      std::erase_if(messages_, [&](const Message& one) { return one.run == at && is<txn::Note>(*one.action); });
+      break;
+    case Kind::wipe: witnesses_[at].wipe(); break;
+    case Kind::reboot_witness: witnesses_[at].restart(); break;
+    case Kind::reboot_server: {
+      const Face was = servers_[at].served();
+      servers_[at].restart();
+      watcher_.served(servers_[at], was);
+      break;
+    }
+    case Kind::leave: servers_[at].away = true; break;
+    case Kind::come_back: servers_[at].away = false; break;
+    case Kind::replace: servers_[at].replace(); break;
+    case Kind::rewind: servers_[at].rewind(choice.detail); break;
+    case Kind::lose_store: set_store(at, std::make_shared<const Store>()); break;
+    case Kind::rewind_store: set_store(at, hosts_[at].past.at(choice.detail)); break;
+    case Kind::clone_store: set_store(at, hosts_[choice.detail].store); break;
+    default: break;
+  }
+}
+
+void World::set_store(std::size_t host, std::shared_ptr<const Store> next) {
+  hosts_[host].past.push_back(std::exchange(hosts_[host].store, std::move(next)));
+}
+
+// Everything that waits for this moment gives up at once; what it sent still travels.
+void World::expire() {
+  auto next = std::chrono::milliseconds::max();
+  for (const auto& message : messages_) {
+    if (!message.late && !is<txn::Note>(*message.action)) next = std::min(next, message.deadline);
+  }
+  now_ = std::max(now_, next);
+  std::vector<Message> expired;
+  for (auto& message : messages_) {
+    if (message.late || is<txn::Note>(*message.action) || message.deadline > now_) continue;
+    expired.push_back(message);
+    message.late = true;
+  }
+  for (const auto& message : expired) answer(message, too_late());
+}
+
+World::Message World::remove_message(std::size_t index) {
+  Message message = std::move(messages_[index]);
   messages_.erase(messages_.begin() + static_cast<std::ptrdiff_t>(index));
   return message;
 }
 
-txn::Settings World::settings_of(const std::string& run_id) const {
-  txn::Settings settings;
-  settings.cluster = kCluster;
-  settings.run = run_id;
-  settings.holder = "host run " + run_id;
-  for (const auto& witness : witnesses_) settings.witnesses.push_back(witness.at);
-  for (const auto& [who, server] : servers_) {
-    (who.group == Group::gateway ? settings.gateways : settings.dns).push_back(who.name);
-  }
-  settings.gateway_availability = settings.dns_availability = config_.availability;
-  return settings;
+Witness& World::witness(const std::string& id) {
+  return *std::find_if(witnesses_.begin(), witnesses_.end(), [&](const Witness& one) { return one.at().id == id; });
 }
 
-model::State World::proposal_of(std::size_t run) const {
-  model::State state;
-  // What tells the states of two runs apart.
-  state.dns.suffix = "r" + std::to_string(run) + "p" + std::to_string(runs_[run].proposals_left);
-  const txn::Settings settings = settings_of("");
-  state.gateway_members = settings.gateways;
-  state.dns_members = settings.dns;
-  state.witnesses = settings.witnesses;
-  return state;
-}
-
-void World::start(std::size_t index) {
-  Run& run = runs_[index];
-  const bool clone = config_.mistake == Mistake::runs_share_an_epoch;
-  run.coordinator.emplace(settings_of(clone ? "a" : std::string(1, static_cast<char>('a' + index))));
-  run.proposals_left = config_.proposals;
-  send(index, run.coordinator->begin());
-}
-
-void World::crash(std::size_t index) {
-  --config_.crashes;
-  runs_[index].dead = true;
-  for (auto& message : messages_) message.late = message.late || message.run == index;
-}
-
-void World::send(std::size_t run, const Actions& actions) {
-  std::vector<const Action*> instant;
-  for (const auto& action : actions) {
-    if (is_instant(action)) {
-      instant.push_back(&action);
-    } else {
-      messages_.push_back({run, action, false});
-    }
-  }
-  for (const Action* action : instant) {
-    const Reply reply = execute(*action);
-    send(run, runs_[run].coordinator->on({action->id, reply}));
-  }
-  go_on(run);
-}
-
-void World::answer(std::size_t run, Event event) {
-  if (runs_[run].dead) return;
-  if (config_.mistake == Mistake::minority_votes_are_dropped &&
-      runs_[run].coordinator->phase() == txn::Phase::claiming) {
-    hear_filtered(run, std::move(event));
-  } else {
-    hear(run, event);
-  }
-}
-
-void World::hear(std::size_t run, const Event& event) { send(run, runs_[run].coordinator->on(event)); }
-
-// The coordinator waits for a whole round of claims anyway, so holding the answers back until then changes nothing but
-// what this mistake changes.
-void World::hear_filtered(std::size_t run, Event event) {
-  auto& held = runs_[run].held_claims;
-  held.push_back(std::move(event));
-  const bool more = std::any_of(messages_.begin(), messages_.end(), [&](const Message& message) {
-    return message.run == run && !message.late && is<txn::action::Claim>(message.action);
-  });
-  if (more) return;
-  std::map<model::Vote, std::size_t> seen;
-  for (const auto& one : held) {
-    const auto* answer = std::get_if<WitnessAnswer>(&one.reply);
-    if (answer != nullptr && answer->now.vote) ++seen[*answer->now.vote];
-  }
-  std::vector<Event> round;
-  round.swap(held);
-  for (auto& one : round) {
-    auto* answer = std::get_if<WitnessAnswer>(&one.reply);
-    if (answer != nullptr && answer->now.vote && 2 * seen[*answer->now.vote] <= witnesses_.size()) {
-      answer->now.vote.reset();
-    }
-    hear(run, one);
-  }
-}
-
-// What a run does when it rests: propose, catch up, end.
-void World::go_on(std::size_t index) {
-  Run& run = runs_[index];
-  if (run.coordinator->phase() != txn::Phase::ready) return;
-  if (run.proposals_left > 0) {
-    model::State state = proposal_of(index);
-    --run.proposals_left;
-    send(index, run.coordinator->propose(std::move(state)));
-  } else if (!run.caught_up) {
-    run.caught_up = true;
-    send(index, run.coordinator->catch_up({}));
-  } else {
-    send(index, run.coordinator->close());
-  }
-}
-
-World::Reply World::execute(const Action& action, bool half) {
+Reply World::execute(Message& message, How how) {
+  const Action& action = *message.action;
   return std::visit(
       [&](const auto& what) -> Reply {
         using What = std::decay_t<decltype(what)>;
         if constexpr (std::is_same_v<What, txn::Note>) {
-          return Done{};
+          return keep(message.run, what);
         } else if constexpr (requires { what.at.id; }) {
-          Witness& witness = *std::find_if(witnesses_.begin(), witnesses_.end(),
-                                           [&](const Witness& one) { return one.at.id == what.at.id; });
-          if (unreachable_.contains(what.at.id)) return unavailable();
-          if constexpr (std::is_same_v<What, txn::action::Claim>) return claim(witness, what.request);
-          if constexpr (std::is_same_v<What, txn::action::Vote>) return vote(witness, what.epoch, what.entry->record);
-          if constexpr (std::is_same_v<What, txn::action::Fetch>) {
-            const auto found = witness.records.find(what.txn);
-            if (found == witness.records.end()) return Error{Status::not_found, "no such record", {}};
-            return found->second;
-          }
-          return Done{};
+          if (reachable_ && !reachable_->contains(what.at.id)) return no_answer();
+          return ask_witness(witness(what.at.id), action, how);
         } else {
-          Server& server = servers_.at(what.at);
-          if constexpr (std::is_same_v<What, txn::action::Observe>) return observe(server);
-          if constexpr (std::is_same_v<What, txn::action::Prepare>) return prepare(server, what.what);
-          if constexpr (std::is_same_v<What, txn::action::Commit>) return commit(server, what.what, half);
-          if constexpr (std::is_same_v<What, txn::action::Abort>) server.staged.erase(what.txn);
-          return Done{};
+          const auto server =
+              std::find_if(servers_.begin(), servers_.end(), [&](const Server& one) { return one.who() == what.at; });
+          if (server->away) {
+            message.step = nullptr;
+            return no_answer();
+          }
+          return ask_server(*server, message, how);
         }
       },
       action.what);
 }
 
-World::Reply World::claim(Witness& witness, const txn::ClaimRequest& request) {
-  if (!witness.held) {
-    if (config_.mistake != Mistake::blank_counts_as_fresh) return Error{Status::not_found, "blank", {}};
-    witness.held = model::WitnessRegister{kCluster, witness.at.id, {0, "-"}, "", false, {}};
+Reply World::ask_witness(Witness& at, const Action& action, How how) {
+  if (const auto* claim = std::get_if<txn::action::Claim>(&action.what)) {
+    return at.claim(config_, claim->request, how.cut);
   }
-  if (request.epoch < witness.held->promised) return WitnessAnswer{false, *witness.held};
-  witness.held->promised = request.epoch;
-  return WitnessAnswer{true, *witness.held};
+  if (const auto* vote = std::get_if<txn::action::Vote>(&action.what)) {
+    Reply reply = at.vote(config_, vote->epoch, vote->entry, how.cut);
+    const auto* answer = std::get_if<txn::WitnessAnswer>(&reply);
+    const model::Vote given{vote->epoch, vote->entry->record.version, vote->entry->record.txn};
+    const bool stored = at.held() && at.held()->vote == given;
+    const bool answered = answer != nullptr && answer->granted && !how.cut;
+    if (stored || answered) watcher_.voted(at.at().id, vote->epoch, vote->entry);
+    return reply;
+  }
+  if (const auto* fetch = std::get_if<txn::action::Fetch>(&action.what)) return at.fetch(fetch->txn);
+  return at.close(config_, std::get<txn::action::Close>(action.what).epoch, how.cut);
 }
 
-World::Reply World::vote(Witness& witness, const model::Epoch& epoch, const model::Record& record) {
-  if (!witness.held) {
-    if (config_.mistake != Mistake::blank_counts_as_fresh) return Error{Status::not_found, "blank", {}};
-    witness.held = model::WitnessRegister{kCluster, witness.at.id, {0, "-"}, "", false, {}};
+Reply World::ask_server(Server& server, Message& message, How how) {
+  const Action& action = *message.action;
+  if (const auto* observe = std::get_if<txn::action::Observe>(&action.what)) return server.observe(observe->expected);
+  if (const auto* prepare = std::get_if<txn::action::Prepare>(&action.what)) {
+    return server.prepare(config_, prepare->what);
   }
-  model::WitnessRegister& held = *witness.held;
-  const model::Vote next{epoch, record.version, record.txn};
-  const bool careless = config_.mistake == Mistake::late_vote_overwrites;
-  if (!careless && epoch < held.promised) return WitnessAnswer{false, held};
-  if (!careless && held.vote && held.vote->epoch == epoch) {
-    if (held.vote->version > record.version) return WitnessAnswer{false, held};
-    const bool twice = held.vote->version == record.version && held.vote->txn != record.txn;
-    // With a shared epoch this very check is what saves a single witness; the clones meet at different ones.
-    if (twice) return Error{Status::fatal, "two contents of one version", {}};
+  if (const auto* abort = std::get_if<txn::action::Abort>(&action.what)) {
+    server.abort(abort->txn);
+    return Done{};
   }
-  held.promised = std::max(held.promised, epoch);
-  watch_vote(witness, next);
-  if (config_.mistake != Mistake::witness_keeps_epoch_only) {
-    witness.records[record.txn] = record;
-    held.vote = next;
-  }
-  return WitnessAnswer{true, held};
+  const auto& commit = std::get<txn::action::Commit>(action.what);
+  const Face was = server.served();
+  CommitStep step = message.step ? *message.step : CommitStep{};
+  step.more = false;
+  const Mishap mishap = how.cut ? Mishap::power_cut : how.half ? Mishap::not_activated : Mishap::none;
+  Reply reply = server.commit(config_, commit.what, mishap, step);
+  message.step = step.more ? std::make_shared<const CommitStep>(step) : nullptr;
+  watcher_.served(server, was);
+  if (server.served() != was && server.served().whole()) server.keep_past();
+  if (std::holds_alternative<CommitReply>(reply)) watcher_.reported_served(server, commit.what.target);
+  return reply;
 }
 
-World::Reply World::observe(const Server& server) const {
-  return Observation{server.stored, server.served, Content::clean, server.stored != server.served, {}, {}};
-}
-
-World::Reply World::prepare(Server& server, const txn::Preparation& what) {
-  if (server.stored != what.seen) return conflict();
-  server.staged.insert(what.target.txn);
+Reply World::keep(std::size_t index, const txn::Note& note) {
+  if (!config_.stores) return Done{};
+  const std::size_t host = runs_[index]->host;
+  Store next = *hosts_[host].store;
+  next.counter = std::max(next.counter, note.counter);
+  next.initialised.insert(note.initialised.begin(), note.initialised.end());
+  if (note.entry) {
+    const auto newer = [&](const txn::EntryPtr& known) {
+      return !known || known->record.version <= note.entry->record.version;
+    };
+    if (newer(next.proposed)) next.proposed = note.entry;
+    if (note.decided && newer(next.latest)) next.latest = note.entry;
+  }
+  set_store(host, std::make_shared<const Store>(std::move(next)));
   return Done{};
-}
-
-World::Reply World::commit(Server& server, const CommitRequest& what, bool half) {
-  const bool there = server.stored && server.stored->txn == what.target.txn;
-  if (!there && config_.mistake != Mistake::commit_ignores_the_register) {
-    if (server.stored != what.seen) return conflict();
-    if (!server.staged.contains(what.target.txn)) return Error{Status::not_found, "not staged", {}};
-  }
-  if (!there) {
-    server.stored = what.target;
-    server.staged.erase(what.target.txn);
-  }
-  if (half) return Error{Status::unavailable, "the reload failed", {}};
-  watch_serving(server, *server.stored);
-  return CommitReply{};
-}
-
-// A version is decided as soon as a majority has voted for it in one epoch, whoever knows of it.
-void World::watch_vote(const Witness& witness, const model::Vote& vote) {
-  auto& voters = votes_[vote];
-  voters.insert(witness.at.id);
-  if (2 * voters.size() <= witnesses_.size()) return;
-  const auto [found, fresh] = decided_.emplace(vote.version, vote.txn);
-  if (!fresh && found->second != vote.txn) {
-    violate("I4: two states were decided for version " + std::to_string(vote.version));
-  }
-}
-
-void World::watch_serving(Server& server, const Register& next) {
-  const auto decided = decided_.find(next.version);
-  if (decided == decided_.end() || decided->second != next.txn) {
-    violate("I1: version " + std::to_string(next.version) + " is served and was not decided");
-  }
-  if (server.served && next.version < server.served->version) {
-    violate("I2: a participant went back from version " + std::to_string(server.served->version) + " to " +
-            std::to_string(next.version));
-  }
-  server.served = next;
-}
-
-void World::violate(const std::string& what) {
-  if (!violation_) violation_ = what;
-}
-
-std::vector<std::set<std::string>> World::minimal_majorities() const {
-  std::vector<std::string> ids;
-  for (const auto& witness : witnesses_) {
-    if (!witness.wiped) ids.push_back(witness.at.id);
-  }
-  const std::size_t needed = witnesses_.size() / 2 + 1;
-  std::vector<std::set<std::string>> all;
-  for (std::uint32_t mask = 0; mask < (1U << ids.size()); ++mask) {
-    std::set<std::string> one;
-    for (std::size_t at = 0; at < ids.size(); ++at) {
-      if ((mask >> at & 1U) != 0) one.insert(ids[at]);
-    }
-    if (one.size() == needed) all.push_back(std::move(one));
-  }
-  return all;
-}
-
-std::optional<std::string> World::check_recovery(const std::set<std::string>& reachable) const {
-  World after = *this;
-  for (auto& message : after.messages_) message.late = true;
-  for (auto& run : after.runs_) run.dead = true;
-  for (const auto& witness : witnesses_) {
-    if (!reachable.contains(witness.at.id)) after.unreachable_.insert(witness.at.id);
-  }
-  after.runs_.push_back({});
-  const std::size_t index = after.runs_.size() - 1;
-  Run& fresh = after.runs_[index];
-  fresh.coordinator.emplace(settings_of("z"));
-  after.send(index, fresh.coordinator->begin());
-  // The network is perfect for it; old messages may stay away for ever.
-  for (std::size_t at = 0; at < after.messages_.size();) {
-    if (after.messages_[at].late) {
-      ++at;
-    } else {
-      after.take({Choice::Kind::deliver, at});
-      at = 0;
-    }
-  }
-  if (after.violation_) return after.violation_;
-  return after.check_caught_up(*after.runs_[index].coordinator);
-}
-
-std::optional<std::string> World::check_caught_up(const txn::Coordinator& fresh) const {
-  if (fresh.phase() != txn::Phase::closed) {
-    return "I2: a fresh run ended as " + std::string(txn::to_string(fresh.phase())) +
-           (fresh.why() ? ": " + fresh.why()->message : "");
-  }
-  if (decided_.empty()) return {};
-  const auto& [version, txn] = *decided_.rbegin();
-  if (!fresh.latest() || fresh.latest()->record.version != version) {
-    return "I2: a fresh run did not find version " + std::to_string(version);
-  }
-  for (const auto& [who, server] : servers_) {
-    if (!server.served || server.served->txn != txn || server.stored != server.served) {
-      return "I2: a fresh run could not catch up " + txn::to_string(who);
-    }
-  }
-  return {};
-}
-
-std::string World::fingerprint() const {
-  std::string text = std::to_string(config_.faults) + "," + std::to_string(config_.crashes) + "," +
-                     std::to_string(config_.wipes) + "\n";
-  for (const auto& witness : witnesses_) {
-    text += text_of(witness.held) + (witness.wiped ? " wiped\n" : "\n");
-  }
-  for (const auto& [who, server] : servers_) {
-    text += text_of(server.stored) + '/' + text_of(server.served) + '/';
-    for (const auto& txn : server.staged) text += txn + ',';
-    text += '\n';
-  }
-  for (const auto& run : runs_) {
-    text += run.dead ? "dead" : run.coordinator ? run.coordinator->fingerprint() : "-";
-    text += std::to_string(run.proposals_left) + (run.caught_up ? "c" : "");
-    for (const auto& event : run.held_claims) text += std::to_string(event.reply.index());
-    text += '\n';
-  }
-  std::vector<std::string> lines;
-  for (const auto& message : messages_) {
-    lines.push_back(std::to_string(message.run) + (message.late ? " late " : " ") + text_of(message.action));
-  }
-  std::sort(lines.begin(), lines.end());
-  for (const auto& line : lines) text += line + '\n';
-  for (const auto& [vote, voters] : votes_) {
-    text += vote.txn.substr(0, 8) + std::to_string(vote.epoch.counter) + vote.epoch.run + ':';
-    for (const auto& id : voters) text += id;
-  }
-  return text;
-}
-
-std::string World::describe() const {
-  std::string text;
-  for (const auto& witness : witnesses_) {
-    text += witness.at.id + ": " + text_of(witness.held) + "\n";
-  }
-  for (const auto& [who, server] : servers_) {
-    text += to_string(who) + ": stored " + text_of(server.stored) + ", served " + text_of(server.served) + "\n";
-  }
-  for (const auto& run : runs_) {
-    if (!run.coordinator) continue;
-    text += "run: " + std::string(txn::to_string(run.coordinator->phase())) + (run.dead ? ", dead" : "") + "\n";
-  }
-  for (const auto& message : messages_) text += (message.late ? "late " : "") + text_of(message.action) + "\n";
-  return text;
 }
 
 }  // namespace k4t::simulation

@@ -1,146 +1,184 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
-#include <tuple>
 #include <vector>
 
-#include "txn/coordinator.hpp"
+#include "config.hpp"
+#include "participant.hpp"
+#include "watcher.hpp"
+#include "witness.hpp"
 
 /// A small world for the coordinator: witnesses and participants in memory that obey the contract (or, on request,
-/// break it in one way), runs that begin, propose, crash, and a network that loses, delays and repeats messages. One
-/// step is one choice; whoever explores makes the choices. The world itself watches the invariants.
+/// break it in one way), masters with stores of their own, runs that begin, propose, crash, a network that loses,
+/// delays, repeats and reorders messages, and a clock that stands still until deadlines are let pass. One step is one
+/// choice; whoever explores makes the choices. The world itself watches the invariants.
 
 namespace k4t::simulation {
-
-/// A way in which the protocol could be got wrong. Each must be found.
-enum class Mistake {
-  none,
-  witness_keeps_epoch_only,     ///< a vote is answered and not stored
-  late_vote_overwrites,         ///< a vote is taken below the promise
-  minority_votes_are_dropped,   ///< a run that sees a vote at less than a majority drops it
-  blank_counts_as_fresh,        ///< a register that was lost promises and votes again
-  runs_share_an_epoch,          ///< a clone took its run id from disk
-  commit_ignores_the_register,  ///< a participant takes any commit
-};
-
-/// What is explored. Budgets are for the whole of one path.
-struct Config {
-  int witnesses = 3;
-  int gateways = 1;
-  int dns = 1;
-  int runs = 2;
-  int proposals = 1;  ///< per run
-  int faults = 2;     ///< lost, delayed and repeated messages, failed activations
-  int crashes = 1;
-  int wipes = 0;  ///< registers that are lost
-  model::Availability availability = model::Availability::one;
-  Mistake mistake = Mistake::none;
-};
 
 /// One thing that can happen next.
 struct Choice {
   enum class Kind {
-    start,        ///< a run begins
+    start,        ///< a run begins at host `detail`
     deliver,      ///< a message arrives, and its answer too
-    lose,         ///< a message never arrives
+    late,         ///< a delayed or repeated message, or one of a dead run, arrives
+    lose,         ///< a message never arrives, or the store does not take a note
     lose_answer,  ///< it arrives, its answer does not
     delay,        ///< it arrives after its sender gave up on it
     repeat,       ///< it arrives, its answer too, and later it arrives again
+    expire,       ///< the clock moves on to the next deadline of a message
     half,         ///< a commit is stored, and its activation fails
-    late,         ///< a delayed or repeated message, or one of a dead run, arrives
+    refuse,       ///< a participant's checker says INVALID
+    cut,          ///< the machine loses its power while it does what the message asks
     crash,        ///< a run dies
     wipe,         ///< a witness loses its register
+    reboot_witness,
+    reboot_server,
+    leave,         ///< a participant answers nobody
+    come_back,     ///< and does again
+    replace,       ///< it is replaced by an empty machine
+    rewind,        ///< it is set back to its `detail`-th state
+    lose_store,    ///< a host's store is empty
+    rewind_store,  ///< and as it was before its `detail`-th change
+    clone_store,   ///< a host's disk is copied from host `detail`
   };
   Kind kind = Kind::start;
-  std::size_t index = 0;  ///< of the run, message or witness
-};
+  std::size_t index = 0;  ///< of the run, message, witness, participant or host
+  std::size_t detail = 0;
 
-std::string to_string(const Choice& choice);
+  /// Whether it brings a run on, as opposed to something going wrong.
+  [[nodiscard]] bool is_progress() const { return kind == Kind::start || kind == Kind::deliver; }
+};
 
 class World {
  public:
-  explicit World(const Config& config);
+  explicit World(Config config);
 
-  [[nodiscard]] std::vector<Choice> choices() const;
+  /// Everything that can happen next, into `all`.
+  void choices(std::vector<Choice>& all) const;
   void take(const Choice& choice);
 
-  /// Equal texts behave equally, whatever led there.
-  [[nodiscard]] std::string fingerprint() const;
+  /// REQUIRES: Config::hashed. Equal marks behave equally, whatever led there.
+  [[nodiscard]] std::uint64_t fingerprint() const;
 
-  /// The first invariant that was broken, in words.
-  [[nodiscard]] const std::optional<std::string>& violation() const { return violation_; }
+  [[nodiscard]] const std::optional<std::string>& violation() const { return watcher_.violation(); }
+  [[nodiscard]] const Watcher& watcher() const { return watcher_; }
 
-  /// Whether a fresh run without a log that reaches only the witnesses of `reachable` finishes what was decided and
-  /// brings every participant to it; otherwise what went wrong. Does not change this world.
-  [[nodiscard]] std::optional<std::string> check_recovery(const std::set<std::string>& reachable) const;
+  /// Whether a fresh run without a log that reaches only a smallest majority (which one: `draw`) of each set that may
+  /// decide finds every decided version and brings every participant to it; otherwise what went wrong.
+  static std::optional<std::string> recover(World after, std::uint64_t draw);
 
-  /// All smallest sets of witnesses that are a majority and were not wiped.
-  [[nodiscard]] std::vector<std::set<std::string>> minimal_majorities() const;
-
-  /// For people: who holds what.
+  /// For people: what a choice would do, and who holds what.
+  [[nodiscard]] std::string describe(const Choice& choice) const;
   [[nodiscard]] std::string describe() const;
+  /// The run that a choice belongs to, where it is one's message or start.
+  [[nodiscard]] std::optional<std::size_t> run_of(const Choice& choice) const;
 
  private:
-  struct Witness {
-    model::Witness at;
-    std::optional<model::WitnessRegister> held;
-    std::map<std::string, model::Record> records;
-    bool wiped = false;
+  /// What a host's store knows. Shared with its history, never changed.
+  struct Store {
+    std::uint64_t counter = 0;
+    std::set<std::string> initialised;
+    txn::EntryPtr latest;    ///< newest known as decided
+    txn::EntryPtr proposed;  ///< newest that was noted at all
   };
-  struct Server {
-    std::optional<Register> stored;
-    std::optional<Register> served;
-    std::set<std::string> staged;
+  struct Host {
+    std::shared_ptr<const Store> store = std::make_shared<const Store>();
+    std::vector<std::shared_ptr<const Store>> past;
+  };
+  struct HeldAnswer {
+    std::shared_ptr<const txn::Action> action;
+    Reply reply;
   };
   struct Run {
     std::optional<txn::Coordinator> coordinator;  ///< absent: not begun
+    std::size_t host = 0;
     bool dead = false;
-    int proposals_left = 0;
     bool caught_up = false;
-    std::vector<txn::Event> held_claims;  ///< for the mistake that looks at a whole round
+    int proposed = 0;
+    std::string told;  ///< txn of the last proposal whose end was watched
+    bool believed = false;
+    std::vector<model::Witness> began_with;
+    // For mistakes that look at a whole round.
+    std::vector<HeldAnswer> held;
+    std::size_t votes = 0;
+    mutable std::optional<std::uint64_t> mark;  ///< the coordinator's, until it changes
   };
   struct Message {
     std::size_t run = 0;
-    txn::Action action;
-    bool late = false;  ///< nobody waits for it any more
+    std::shared_ptr<const txn::Action> action;
+    std::chrono::milliseconds deadline{};
+    bool late = false;                       ///< nobody waits for it any more
+    std::shared_ptr<const CommitStep> step;  ///< of a commit that has begun
+    std::uint64_t mark = 0;                  ///< of run and action
   };
-  using Reply = decltype(txn::Event::reply);
+  /// How a message is carried out.
+  struct How {
+    bool cut = false;
+    bool half = false;
+  };
 
-  void start(std::size_t index);
-  void crash(std::size_t index);
-  void send(std::size_t run, const txn::Actions& actions);
-  void answer(std::size_t run, txn::Event event);
-  void hear(std::size_t run, const txn::Event& event);
-  void hear_filtered(std::size_t run, txn::Event event);
-  void go_on(std::size_t run);
-  Message take_message(std::size_t index);
+  // The network and what happens to machines (world.cpp).
+  void message_choices(std::vector<Choice>& all) const;
+  void machine_choices(std::vector<Choice>& all) const;
+  void store_choices(std::vector<Choice>& all) const;
+  [[nodiscard]] bool may_wipe(std::size_t index) const;
+  void take_message(const Choice& choice);
+  void take_disturbance(const Choice& choice);
+  void spend(Choice::Kind kind);
+  void expire();
+  Message remove_message(std::size_t index);
+  Reply execute(Message& message, How how);
+  Reply ask_witness(Witness& witness, const txn::Action& action, How how);
+  Reply ask_server(Server& server, Message& message, How how);
+  Reply keep(std::size_t run, const txn::Note& note);
+  Witness& witness(const std::string& id);
+  void set_store(std::size_t host, std::shared_ptr<const Store> next);
 
-  Reply execute(const txn::Action& action, bool half = false);
-  Reply claim(Witness& witness, const txn::ClaimRequest& request);
-  Reply vote(Witness& witness, const model::Epoch& epoch, const model::Record& record);
-  Reply observe(const Server& server) const;
-  Reply prepare(Server& server, const txn::Preparation& what);
-  Reply commit(Server& server, const CommitRequest& what, bool half);
-  void watch_vote(const Witness& witness, const model::Vote& vote);
-  void watch_serving(Server& server, const Register& next);
-  void violate(const std::string& what);
-  [[nodiscard]] model::State proposal_of(std::size_t run) const;
-  [[nodiscard]] txn::Settings settings_of(const std::string& run_id) const;
+  // Runs (world_runs.cpp).
+  Run& run(std::size_t index);
+  void start(std::size_t index, std::size_t host);
+  void send(std::size_t index, txn::Actions actions);
+  void answer(const Message& message, Reply reply);
+  void hear(std::size_t index, const txn::Event& event);
+  void go_on(std::size_t index);
+  void watch(Run& run);
+  [[nodiscard]] std::string id_of(std::size_t index) const;
+  [[nodiscard]] txn::Settings settings_of(const Run& run, const std::string& id) const;
+  [[nodiscard]] model::State proposal_of(std::size_t index) const;
+  [[nodiscard]] std::vector<model::Witness> planned_set(const Run& run, std::size_t at) const;
+
+  // Mistakes of the coordinator, made by changing what it sends and hears (world_mistakes.cpp).
+  [[nodiscard]] txn::Action mistaken(txn::Action action) const;
+  bool intercept(std::size_t index, const txn::Action& action);
+  void hear_mistaken(std::size_t index, const Message& message, Reply reply);
+  void hold_claim(std::size_t index, const Message& message, Reply reply);
+  void change_votes(const Run& run, std::vector<HeldAnswer>& round) const;
+  void hear_vote(std::size_t index, const txn::action::Vote& vote, txn::Event event);
+
+  // Recovery (world_recovery.cpp).
+  [[nodiscard]] std::vector<std::vector<model::Witness>> sets_that_may_decide() const;
+  [[nodiscard]] std::set<std::string> smallest_majority(const std::vector<model::Witness>& set,
+                                                        std::uint64_t draw) const;
   [[nodiscard]] std::optional<std::string> check_caught_up(const txn::Coordinator& fresh) const;
 
+  [[nodiscard]] std::uint64_t mark_of(const Run& run) const;
+
   Config config_;
-  std::vector<Witness> witnesses_;
-  std::map<txn::Participant, Server> servers_;
-  std::vector<Run> runs_;
+  std::chrono::milliseconds now_{};
+  std::vector<Witness> witnesses_;  ///< w1, w2, …
+  std::vector<model::Witness> first_set_;
+  std::vector<Server> servers_;
+  std::vector<Host> hosts_;
+  std::vector<std::shared_ptr<Run>> runs_;  ///< shared with copies of this world until changed
   std::vector<Message> messages_;
-  std::set<std::string> unreachable_;                   ///< of check_recovery()
-  std::map<model::Vote, std::set<std::string>> votes_;  ///< ever stored, by whom
-  std::map<std::uint64_t, std::string> decided_;        ///< txn by version
-  std::optional<std::string> violation_;
+  std::optional<std::set<std::string>> reachable_;  ///< of recover(): the only witnesses that answer
+  Watcher watcher_;
 };
 
 }  // namespace k4t::simulation
