@@ -22,6 +22,26 @@ Exit run_apply(const Globals& globals, const ChangeArguments& arguments);
 Exit run_delete(const Globals& globals, const ChangeArguments& arguments);
 Exit run_sync(const Globals& globals, bool repair);
 
+/// Prints how a change ended.
+Exit conclude(Session& session, const char* command, const Result<operation::Report>& report);
+
+struct RecoverArguments {
+  bool force = false;
+  std::string cluster;  ///< typed with --force; empty: to be asked for
+  std::string why;
+};
+Exit run_txn_ls(const Globals& globals);
+Exit run_txn_show(const Globals& globals, const std::string& name);
+Exit run_txn_recover(const Globals& globals, const RecoverArguments& arguments);
+Exit run_txn_acknowledge(const Globals& globals);
+/// `sync --overwrite`.
+Exit run_overwrite(const Globals& globals, const std::vector<std::string>& names);
+Exit run_diff(const Globals& globals, const ChangeArguments& arguments);
+
+enum class WitnessVerb { add, rm, replace };
+Exit run_witness_ls(const Globals& globals);
+Exit run_witness_change(const Globals& globals, WitnessVerb verb, const std::vector<std::string>& ids);
+
 Exit run_status(const Globals& globals);
 Exit run_ps(const Globals& globals, const std::vector<std::string>& services);
 

@@ -34,21 +34,6 @@ Exit exit_after_error(Session& session, const char* command) {
   return left && left->empty() ? Exit::failed : Exit::unfinished;
 }
 
-Exit conclude(Session& session, const char* command, const Result<Report>& report) {
-  const Globals& globals = session.globals();
-  if (!report) {
-    print_error(globals, report.error());
-    return exit_after_error(session, command);
-  }
-  if (globals.json) {
-    std::puts(report_json(*report).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-    return exit_of(report->ending);
-  }
-  if (report->why) print_error(globals, *report->why);
-  put(stdout, render_report(*report, terminal_of(stdout).colours));
-  return exit_of(report->ending);
-}
-
 void show(const Globals& globals, const Preview& preview) {
   if (globals.json) return;
   put(stdout, render_preview(preview, terminal_of(stdout).colours));
@@ -84,6 +69,21 @@ Exit change(const char* command, Session& session, const Change& wanted, bool fo
 }
 
 }  // namespace
+
+Exit conclude(Session& session, const char* command, const Result<Report>& report) {
+  const Globals& globals = session.globals();
+  if (!report) {
+    print_error(globals, report.error());
+    return exit_after_error(session, command);
+  }
+  if (globals.json) {
+    std::puts(report_json(*report).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+    return exit_of(*report, session.cluster().accept_single_copy);
+  }
+  if (report->why) print_error(globals, *report->why);
+  put(stdout, render_report(*report, terminal_of(stdout).colours));
+  return exit_of(*report, session.cluster().accept_single_copy);
+}
 
 Exit run_plan(const Globals& globals, const ChangeArguments& arguments) {
   const auto files = expand(arguments.files);
@@ -131,9 +131,15 @@ Exit run_delete(const Globals& globals, const ChangeArguments& arguments) {
                              "there is no service '" + name + "'; there are: " + (known.empty() ? "none" : known),
                              {}});
   }
-  const bool may_ask = !arguments.yes && !globals.json && ::isatty(STDIN_FILENO) == 1;
+  const bool may_ask = !globals.json && ::isatty(STDIN_FILENO) == 1;
+  if (!arguments.yes && !may_ask) {
+    return refused(globals,
+                   {Status::invalid_argument,
+                    "nobody can be asked here whether to delete: say --yes if that is meant; nothing has changed",
+                    {}});
+  }
   return change("delete", *session, {{}, arguments.services}, arguments.force,
-                [may_ask] { return !may_ask || ask("Delete?"); });
+                [&] { return arguments.yes || ask("Delete?"); });
 }
 
 Exit run_sync(const Globals& globals, bool repair) {

@@ -6,6 +6,7 @@
 #include "cli/render.hpp"
 #include "operation/master.hpp"
 #include "operation/nodes.hpp"
+#include "operation/witnesses.hpp"
 
 /// Commands that check: config check, config schema, doctor.
 
@@ -105,16 +106,31 @@ class Doctor {
     }
     for (const auto& id : assessment.blank_witnesses) {
       if (assessment.latest != nullptr)
-        bad("witness " + id, "has lost its register", "it must be replaced, never made anew");
+        bad("witness " + id, "has lost its register, and with it its promises: it counts for nothing",
+            "`k4t witness replace " + id + "` gives its machine a new one");
     }
     if (assessment.open_claim) {
-      warning("witnesses", "an earlier run did not close its claim: " + assessment.open_claim->holder,
-              "the next change from that machine goes on; from another one it needs --take-over");
+      warning("witnesses",
+              "an earlier run did not close its claim: " + txn::describe_holder(assessment.open_claim->holder),
+              "`k4t txn recover` closes it; from another machine that needs --take-over");
     }
-    const auto& all = session_.cluster().witnesses;
-    if (all.size() == 1) {
-      warning("witness " + all.front().id, "is the only one, so the redo log has a single copy",
-              "add [[witness]] tables on other machines");
+    const auto& configured = session_.cluster().witnesses;
+    const auto& decided = assessment.latest == nullptr ? configured : assessment.latest->state.witnesses;
+    for (const auto& advice : operation::advise(decided)) warning("witnesses", advice.says, advice.remedy);
+    const auto change = operation::wished_witnesses(configured, decided, "doctor");
+    if (!change.empty()) {
+      warning("witnesses", "k4t.toml names others than those that decide now",
+              "`k4t apply` follows k4t.toml; `k4t witness ls` shows both");
+    }
+    for (const auto& wish : configured) {
+      const auto* now = operation::find_witness(decided, wish.id);
+      if (now == nullptr || now->id == wish.id) continue;
+      warning("witness " + now->id, "is '" + wish.id + "' in k4t.toml",
+              "write its full id there, so that a master without metadata finds its register");
+    }
+    if (assessment.latest != nullptr && assessment.latest->state.forced) {
+      warning("witnesses", "version " + std::to_string(assessment.latest->state.forced->version) + " was forced",
+              "`k4t status` tells what was given up; `k4t txn acknowledge` once that is read");
     }
   }
 

@@ -22,6 +22,8 @@ constexpr const char* general_footer =
     "  2  wrong arguments or configuration; nothing was tried\n"
     "  3  done, but a gateway or DNS server does not serve it yet\n"
     "  4  cut short; the next command finishes or undoes it\n"
+    "  5  done, but on no machine besides the master is a copy of the change\n"
+    "  6  diff: there is a difference, or it is not known whether there is one\n"
     "\n"
     "`k4t COMMAND --help` tells more of one command, `man k4t` of all.";
 
@@ -163,9 +165,61 @@ class Program {
 
     auto* sync = command("sync", "Bring gateways and DNS servers that returned to the latest version", [this] {
       changes_ = true;
-      return run_sync(globals_, repair_);
+      return overwrite_.empty() ? run_sync(globals_, repair_) : run_overwrite(globals_, overwrite_);
     });
     sync->add_flag("--repair", repair_, "Also put back what was changed by hand");
+    sync->add_option("--overwrite", overwrite_, "Also this gateway or DNS server, which is off the chain")
+        ->type_name("NAME")
+        ->excludes("--repair");
+    declare_witnesses();
+  }
+
+  void declare_witnesses() {
+    auto* witness = family("witness", "Look at the witnesses, change them");
+    command(
+        "ls", "List the witnesses with what they promised and voted for", [this] { return run_witness_ls(globals_); },
+        witness);
+    const auto change = [&](const char* name, const char* help, k4t::cli::WitnessVerb verb) {
+      auto* sub = command(
+          name, help,
+          [this, verb] {
+            changes_ = true;
+            return run_witness_change(globals_, verb, witnesses_);
+          },
+          witness);
+      sub->add_option("ID", witnesses_, "As k4t.toml or `k4t witness ls` names it")->type_name("")->required();
+    };
+    change("add", "Make a witness of a new [[witness]] table", k4t::cli::WitnessVerb::add);
+    change("rm", "Take a witness out of the set, after its table", k4t::cli::WitnessVerb::rm);
+    change("replace", "Give a witness that lost its register a new one", k4t::cli::WitnessVerb::replace);
+  }
+
+  void declare_transactions() {
+    auto* txn = family("txn", "Look at the redo log, recover it");
+    command(
+        "ls", "List the versions: when decided, by whom, who lags", [this] { return run_txn_ls(globals_); }, txn);
+    auto* show = command(
+        "show", "Show one version: what it changed, who holds it", [this] { return run_txn_show(globals_, txn_); },
+        txn);
+    show->add_option("TXN", txn_, "A version, or the beginning of a txn")->type_name("")->required();
+    auto* recover = command(
+        "recover", "Finish what another run left, and nothing else",
+        [this] {
+          changes_ = true;
+          recover_.force = force_->count() > 0;
+          return run_txn_recover(globals_, recover_);
+        },
+        txn);
+    force_ = recover->add_option("--force", recover_.cluster, "Begin a new history: most witnesses are gone for good");
+    force_->expected(0, 1)->type_name("[=CLUSTER]");
+    recover->add_option("--why", recover_.why, "Why history is forced")->type_name("TEXT");
+    command(
+        "acknowledge", "Say that you have read what a forced version gave up",
+        [this] {
+          changes_ = true;
+          return run_txn_acknowledge(globals_);
+        },
+        txn);
   }
 
   Exit change_with(Exit (*command_run)(const Globals&, const k4t::cli::ChangeArguments&)) {
@@ -177,6 +231,11 @@ class Program {
     group_ = "Look at it";
     command("status", "Show the cluster; finishes or undoes what a killed command left",
             [this] { return run_status(globals_); });
+    auto* diff = command("diff", "Show how what is served differs from what is decided and wanted",
+                         [this] { return run_diff(globals_, change_); });
+    diff->add_option("SERVICE", change_.services, "Only of these services")->type_name("");
+    diff->add_option("-f,--file", change_.files, "Also what these service files want")->type_name("FILE");
+    declare_transactions();
     auto* ps = command("ps", "List instances", [this] { return run_ps(globals_, services_); });
     ps->add_option("SERVICE", services_, "Only of these services")->type_name("");
     auto* logs = command("logs", "Show what instances print", [this] { return run_logs(globals_, logs_); });
@@ -218,6 +277,11 @@ class Program {
   int verbose_ = 0;
   k4t::cli::ChangeArguments change_;
   bool repair_ = false;
+  std::vector<std::string> overwrite_;
+  std::vector<std::string> witnesses_;
+  std::string txn_;
+  k4t::cli::RecoverArguments recover_;
+  CLI::Option* force_ = nullptr;
   std::vector<std::string> services_;
   k4t::cli::LogsArguments logs_;
   std::vector<std::string> folders_;

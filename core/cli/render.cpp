@@ -1,5 +1,7 @@
 #include "cli/render.hpp"
 
+#include "cli/render_txn.hpp"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -115,6 +117,10 @@ std::string render_preview(const Preview& preview, bool colours) {
     text += styled("Gateways and DNS", Style::bold, colours) + '\n';
     for (const auto& line : preview.differences) text += marked(line, colours);
   }
+  if (!preview.witnesses.empty()) {
+    text += styled("Witnesses", Style::bold, colours) + '\n';
+    for (const auto& line : preview.witnesses) text += marked(line, colours);
+  }
   for (const auto& member : preview.assessment.members) {
     if (member.listed && member.standing != Standing::current && preview.catch_up) {
       text += marked("~ " + txn::to_string(member.who) + ": " + txn::describe(member, preview.assessment.latest.get()),
@@ -155,6 +161,7 @@ Json preview_json(const Preview& preview) {
               {"remove", removals},
               {"keep", preview.plan.kept},
               {"routing", preview.differences},
+              {"witnesses", preview.witnesses},
               {"complete", preview.plan.complete},
               {"warnings", preview.plan.warnings},
               {"problems", preview.plan.problems},
@@ -184,12 +191,19 @@ std::string render_report(const Report& report, bool colours) {
       text = styled("Not finished.", Style::bad, colours) + " The next k4t command finishes it or undoes it.\n";
       break;
   }
+  const bool done = report.ending == Ending::done || report.ending == Ending::lagging;
+  if (done && report.single_copy) {
+    text += styled("single copy", Style::warning, colours) +
+            ": the record of this change is on this machine only; a [[witness]] on another one keeps it safe\n";
+  }
   return text;
 }
 
 Json report_json(const Report& report) {
-  Json json{
-      {"ending", report.ending}, {"version", report.version}, {"members", members_json(report.members, report.latest)}};
+  Json json{{"ending", report.ending},
+            {"version", report.version},
+            {"single_copy", report.single_copy},
+            {"members", members_json(report.members, report.latest)}};
   if (report.why) {
     json["error"] = {
         {"status", to_string(report.why->status)}, {"message", report.why->message}, {"detail", report.why->detail}};
@@ -220,6 +234,62 @@ std::string render_instances(const std::vector<plan::Placed>& instances, std::in
   return table.empty() ? "No instances.\n" : table.render(colours);
 }
 
+namespace {
+
+/// What is known of a participant's version, lag and last contact.
+struct Contacted {
+  std::optional<std::uint64_t> serves;  ///< 0: nothing of k4t's; absent: not known now
+  std::optional<operation::Contact> before;
+  std::optional<operation::Lag> lag;
+};
+
+Contacted contacted(const txn::Member& member, const operation::Status& status) {
+  Contacted known;
+  if (member.seen) known.serves = member.seen->served ? member.seen->served->version : 0;
+  const auto found = status.contacts.find(txn::to_string(member.who));
+  if (found != status.contacts.end()) known.before = found->second;
+  const auto& latest = status.assessment.latest;
+  if (latest != nullptr) known.lag = operation::lag_of(member, *latest, status.decisions);
+  return known;
+}
+
+std::string version_cell(const Contacted& known) {
+  if (known.serves) return *known.serves == 0 ? "-" : std::to_string(*known.serves);
+  return known.before && known.before->version > 0 ? "?, was " + std::to_string(known.before->version) : "?";
+}
+
+std::string contact_cell(const Contacted& known, std::int64_t now_s) {
+  if (known.serves) return "now";
+  return known.before ? human_age(now_s - known.before->at_s) + " ago" : "never";
+}
+
+std::string detail_cell(const txn::Member& member, const Contacted& known, const operation::Status& status) {
+  std::string text = txn::describe(member, status.assessment.latest.get());
+  if (!known.lag || known.lag->versions == 0 || !member.listed) return text;
+  text += ", " + plural(known.lag->versions, "version") + " behind";
+  if (known.lag->since_s) text += " since " + utc_time(*known.lag->since_s);
+  return text;
+}
+
+Json status_members_json(const operation::Status& status) {
+  Json all = members_json(status.assessment.members, status.assessment.latest);
+  for (std::size_t i = 0; i < status.assessment.members.size(); ++i) {
+    const auto known = contacted(status.assessment.members[i], status);
+    if (known.serves) all[i]["version"] = *known.serves;
+    if (known.lag) all[i]["versions_behind"] = known.lag->versions;
+    if (known.lag && known.lag->since_s) all[i]["behind_since_s"] = *known.lag->since_s;
+    if (known.serves) {
+      all[i]["last_contact_s"] = status.now_s;
+    } else if (known.before) {
+      all[i]["last_contact_s"] = known.before->at_s;
+      all[i]["last_version"] = known.before->version;
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
 std::string render_status(const model::Cluster& cluster, const operation::Status& status, bool colours) {
   const auto& assessment = status.assessment;
   std::string text = styled("Cluster " + cluster.name, Style::bold, colours) + "  " + version_text(assessment.latest);
@@ -230,18 +300,24 @@ std::string render_status(const model::Cluster& cluster, const operation::Status
         styled("warning: ", Style::warning, colours) + "too few witnesses answer to know the latest version for sure\n";
   }
 
-  Table members({"MEMBER", "DRIVER", "ADDRESS", "STATE", "DETAIL"});
+  if (assessment.latest != nullptr) text += render_forced(assessment.latest->state, colours);
+
+  Table members({"MEMBER", "DRIVER", "ADDRESS", "STATE", "VERSION", "LAST CONTACT", "DETAIL"});
   for (const auto& member : assessment.members) {
     const auto& things = member.who.group == txn::Group::gateway ? cluster.gateways : cluster.dns;
     const auto thing =
         std::find_if(things.begin(), things.end(), [&](const auto& other) { return other.name == member.who.name; });
+    const auto known = contacted(member, status);
     members.add({txn::to_string(member.who),
                  thing == things.end() ? "-" : thing->driver,
                  thing == things.end() ? "-" : thing->address,
                  {std::string(to_string(member.standing)), style_of(member.standing)},
-                 txn::describe(member, assessment.latest.get())});
+                 version_cell(known),
+                 contact_cell(known, status.now_s),
+                 detail_cell(member, known, status)});
   }
   text += '\n' + members.render(colours);
+  text += '\n' + render_witnesses(witness_rows(cluster, assessment), colours);
 
   Table nodes({"NODE", "DRIVER", "STATE", "INSTANCES", "CPU", "MEMORY"});
   for (const auto& view : status.nodes) {
@@ -301,11 +377,15 @@ Json status_json(const model::Cluster& cluster, const operation::Status& status)
             {"version", status.assessment.latest == nullptr ? 0 : status.assessment.latest->record.version},
             {"majority", status.assessment.majority},
             {"unfinished", status.assessment.unfinished || !status.unfinished.empty()},
-            {"members", members_json(status.assessment.members, status.assessment.latest)},
+            {"members", status_members_json(status)},
+            {"witnesses", witnesses_json(witness_rows(cluster, status.assessment))},
             {"nodes", nodes},
             {"services", status.services},
             {"instances", status.instances}};
-  if (status.assessment.latest != nullptr) json["txn"] = status.assessment.latest->record.txn;
+  if (const auto& latest = status.assessment.latest) {
+    json["txn"] = latest->record.txn;
+    if (latest->state.forced) json["forced"] = *latest->state.forced;
+  }
   return json;
 }
 

@@ -23,6 +23,7 @@ struct ClusterKeys {
   std::string state = "/var/lib/k4t";
   std::uint32_t dns_ttl_s = model::Cluster{}.dns_ttl_s;
   std::uint32_t removal_limit_percent = model::Cluster{}.removal_limit_percent;
+  bool accept_single_copy = model::Cluster{}.accept_single_copy;
   AvailabilityKeys availability;
 };
 
@@ -63,6 +64,8 @@ const Table<ClusterKeys>& cluster_table() {
              "How long resolvers may keep an answer")
         .key("removal_limit", percent(), Need::optional, &ClusterKeys::removal_limit_percent,
              "A plan that removes a greater share of the instances needs --force")
+        .key("accept_single_copy", yes_or_no(), Need::optional, &ClusterKeys::accept_single_copy,
+             "Whether a change counts as done although its record is on no machine besides the master")
         .key("availability", availability_table().form(), Need::absent, &ClusterKeys::availability,
              "Whether one member of a pair suffices");
     return keys;
@@ -283,6 +286,7 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
   cluster.gateway_availability = file.cluster.availability.gateways;
   cluster.dns_availability = file.cluster.availability.dns;
   cluster.dns_ttl_s = file.cluster.dns_ttl_s;
+  cluster.accept_single_copy = file.cluster.accept_single_copy;
   cluster.removal_limit_percent = file.cluster.removal_limit_percent;
   cluster.nodes = std::move(file.nodes);
   cluster.gateways = std::move(file.gateways);

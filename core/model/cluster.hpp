@@ -53,6 +53,7 @@ struct Cluster {
   Availability gateway_availability = Availability::one;
   Availability dns_availability = Availability::one;
   std::uint32_t dns_ttl_s = 5;
+  bool accept_single_copy = false;           ///< a change whose record is on the master's machine alone is done
   std::uint32_t removal_limit_percent = 50;  ///< a plan that removes more instances than this needs --force
   std::vector<Node> nodes;
   std::vector<Driven> gateways;

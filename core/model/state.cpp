@@ -5,7 +5,8 @@
 namespace k4t::model {
 
 K4T_JSON_DEFINE(Epoch, counter, run)
-K4T_JSON_DEFINE(State, gateways, dns, gateway_members, dns_members, witnesses, former_witnesses)
+K4T_JSON_DEFINE(Forced, version, by, why, salt, discarded, diverged_gateways, diverged_dns, acknowledged)
+K4T_JSON_DEFINE(State, gateways, dns, gateway_members, dns_members, witnesses, former_witnesses, forced)
 K4T_JSON_DEFINE(Record, version, base, txn, state_text)
 K4T_JSON_DEFINE(Vote, epoch, version, txn)
 K4T_JSON_DEFINE(WitnessRegister, cluster, id, promised, holder, open, vote)

@@ -22,6 +22,21 @@ struct Epoch {
 };
 K4T_JSON_DECLARE(Epoch)
 
+/// Says that a version does not follow from votes: a user decided it because the witnesses that could have decided were
+/// gone for good. Carried by every version after it until it is acknowledged and nobody is left in `diverged`.
+struct Forced {
+  std::uint64_t version = 0;                   ///< the version that was forced
+  std::string by;                              ///< who and when: see WitnessRegister::holder
+  std::string why;                             ///< the user's words
+  std::string salt;                            ///< random, so that no other history has a version of this name
+  std::vector<std::string> discarded;          ///< for people: what is known to have been given up
+  std::vector<std::string> diverged_gateways;  ///< did not answer then: whatever they show, only an overwrite helps
+  std::vector<std::string> diverged_dns;
+  bool acknowledged = false;
+  friend bool operator==(const Forced&, const Forced&) = default;
+};
+K4T_JSON_DECLARE(Forced)
+
 /// The desired state of all groups, their members, and the witnesses that decide its successor.
 struct State {
   gateway::State gateways;
@@ -31,6 +46,7 @@ struct State {
   std::vector<Witness> witnesses;            ///< sorted by id
   /// Only in a version that changes the witnesses: the set before it, of which a majority must vote for it as well.
   std::optional<std::vector<Witness>> former_witnesses;
+  std::optional<Forced> forced;
   friend bool operator==(const State&, const State&) = default;
 };
 K4T_JSON_DECLARE(State)

@@ -48,6 +48,20 @@ Result<void> check_removal_limit(const model::Cluster& cluster, const Plan& plan
                {}};
 }
 
+Error problems_error(const plan::Plan& plan) {
+  Error error{k4t::Status::invalid_argument, plan.problems.front(), {}};
+  for (std::size_t i = 1; i < plan.problems.size(); ++i) {
+    error.detail += (error.detail.empty() ? "and: " : "\nand: ") + plan.problems[i];
+  }
+  return error;
+}
+
+model::Cluster with_decided_witnesses(const model::Cluster& cluster, const txn::EntryPtr& latest) {
+  model::Cluster planned = cluster;
+  if (latest != nullptr) planned.witnesses = latest->state.witnesses;
+  return planned;
+}
+
 Result<void> Conductor::run_rounds(Course& course) {
   for (int round = 0; round < most_rounds; ++round) {
     K4T_ASSIGN(const bool complete, run_round(course));
@@ -84,8 +98,9 @@ Result<void> Conductor::catch_up_members() {
 }
 
 Result<Plan> Conductor::make_plan(const Course& course, const World& world) const {
-  Plan plan = plan::make_plan(env_.cluster, course.wanted, world, course.label, env_.draw_id);
-  if (!plan.problems.empty()) return Error{k4t::Status::invalid_argument, plan.problems.front(), {}};
+  Plan plan = plan::make_plan(with_decided_witnesses(env_.cluster, run_.latest()), course.wanted, world, course.label,
+                              env_.draw_id);
+  if (!plan.problems.empty()) return problems_error(plan);
   if (!course.decided && !course.force) K4T_TRY(check_removal_limit(env_.cluster, plan));
   return plan;
 }
@@ -147,12 +162,15 @@ Result<void> Conductor::decide(Course& course, const Plan& plan) {
     return course.decided ? Result<void>() : env_.store.set_phase(course.id, phase::proposed);
   });
   K4T_TRY(noted);
+  run_.set_operation(course.id);
   K4T_ASSIGN(const auto outcome, run_.propose(plan.state));  // an error: nothing was sent
   if (outcome.verdict == txn::Verdict::decided) {
     course.decided = true;
     return mark_decided(course);
   }
   course.proposed = course.proposed || outcome.verdict != txn::Verdict::dropped;
+  // Participants that the winner has moved on refuse as well, but it is the winner that people need to know.
+  if (outcome.verdict == txn::Verdict::dropped) K4T_TRY(run_.require_not_overtaken());
   return outcome.why.value_or(Error{k4t::Status::unavailable, "the change was not decided", {}});
 }
 

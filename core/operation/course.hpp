@@ -44,6 +44,12 @@ enum class Fate {
 /// INVALID_ARGUMENT: the plan scales down more than the cluster's limit allows without --force.
 Result<void> check_removal_limit(const model::Cluster& cluster, const plan::Plan& plan);
 
+/// All problems of a plan that cannot be done, as one error.
+Error problems_error(const plan::Plan& plan);
+
+/// The cluster with the witnesses of the latest decided version: a change of services never changes them in passing.
+model::Cluster with_decided_witnesses(const model::Cluster& cluster, const txn::EntryPtr& latest);
+
 /// Carries operations out. Not thread-safe.
 class Conductor {
  public:

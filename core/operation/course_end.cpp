@@ -156,6 +156,7 @@ Report Conductor::report(Ending ending, std::optional<Error> why) const {
   report.latest = run_.latest();
   report.members = run_.members();
   report.version = report.latest == nullptr ? 0 : report.latest->record.version;
+  report.single_copy = run_.single_copy();
   return report;
 }
 

@@ -4,9 +4,11 @@
 #include <map>
 
 #include "operation/course.hpp"
+#include "operation/difference.hpp"
 #include "operation/nodes.hpp"
 #include "operation/observed.hpp"
 #include "operation/run.hpp"
+#include "operation/witnesses.hpp"
 #include "plan/routing.hpp"
 
 namespace k4t::operation {
@@ -21,18 +23,6 @@ std::vector<model::Service> merge(const std::vector<model::Service>& before, con
   for (auto& [name, service] : wanted) services.push_back(std::move(service));
   return services;
 }
-
-/// Closes the claim when a command ends, however it does.
-class Closing {
- public:
-  explicit Closing(Run& run) : run_(run) {}
-  ~Closing() { run_.close(); }
-  Closing(const Closing&) = delete;
-  Closing& operator=(const Closing&) = delete;
-
- private:
-  Run& run_;
-};
 
 }  // namespace
 
@@ -63,6 +53,7 @@ class Master::Impl {
                                        std::optional<Course>& newest);
   Result<void> finish(Course& course, Settled& settled);
   Report report_of(const Settled& settled);
+  Report follow_wish(Report report);
   Report nothing_done(const txn::Assessment& assessment) const;
   std::optional<Error> objection(const Preview& preview, const ApplyOptions& options) const;
   void warn_of_missing_capabilities(const plan::Plan& plan, Preview& preview) const;
@@ -91,8 +82,12 @@ Result<Preview> Master::Impl::preview(const Change& change) {
   preview.declarations_change = !(preview.services == before);
   K4T_ASSIGN(preview.assessment, run_.assess());
   K4T_ASSIGN(const auto world, observe_world(env_, preview.assessment.latest));
-  preview.plan = plan::make_plan(env_.cluster, preview.services, world, "preview", env_.draw_id);
-  preview.differences = plan::describe_difference(world.latest.value_or(model::State{}), preview.plan.state);
+  preview.plan = plan::make_plan(with_decided_witnesses(env_.cluster, preview.assessment.latest), preview.services,
+                                 world, "preview", env_.draw_id);
+  preview.differences = routing_difference(world.latest.value_or(model::State{}), preview.plan.state);
+  if (const auto& latest = preview.assessment.latest) {
+    preview.witnesses = describe(wished_witnesses(env_.cluster.witnesses, latest->state.witnesses, env_.run));
+  }
   preview.catch_up =
       std::any_of(preview.assessment.members.begin(), preview.assessment.members.end(), needs_catching_up);
   const plan::Plan planned = preview.plan;
@@ -102,7 +97,7 @@ Result<Preview> Master::Impl::preview(const Change& change) {
 
 std::optional<Error> Master::Impl::objection(const Preview& preview, const ApplyOptions& options) const {
   if (!preview.plan.problems.empty()) {
-    return Error{k4t::Status::invalid_argument, preview.plan.problems.front(), {}};
+    return problems_error(preview.plan);
   }
   if (auto refused = check_removal_limit(env_.cluster, preview.plan); !refused && !options.force) {
     return refused.error();
@@ -133,13 +128,40 @@ Result<Report> Master::Impl::apply(const Change& change, const ApplyOptions& opt
     return settled.left ? report_of(settled) : nothing_done(before.assessment);
   }
   if (auto why = objection(before, options)) return conductor_.report(Ending::failed, *std::move(why));
+  if (before.only_witnesses()) {
+    if (auto begun = run_.begin(); !begun) return conductor_.report(Ending::failed, begun.error());
+    return follow_wish(conductor_.report(conductor_.ending_of_members()));
+  }
   K4T_ASSIGN(const auto former, env_.store.services());
   // Before the journal: who cannot begin has nothing to undo.
   if (auto begun = run_.begin(); !begun) return conductor_.report(Ending::failed, begun.error());
   auto course = conductor_.begin(before.services, former, options.force);
   if (!course) return conductor_.report(Ending::failed, course.error());
   const auto outcome = conductor_.run_rounds(*course);
-  return conductor_.end(*course, outcome);
+  return follow_wish(conductor_.end(*course, outcome));
+}
+
+/// Makes the witnesses of k4t.toml the decided ones, in a version of its own: a wrong address there stops no deploy.
+Report Master::Impl::follow_wish(Report report) {
+  const bool ended = report.ending == Ending::done || report.ending == Ending::lagging;
+  const auto latest = run_.latest();
+  if (!ended || !run_.ready() || latest == nullptr) return report;
+  const auto change = wished_witnesses(env_.cluster.witnesses, latest->state.witnesses, env_.run);
+  if (change.empty()) return report;
+  env_.reporter.stage("Change the witnesses as k4t.toml names them");
+  const auto stay = [&](const Error& why) {
+    env_.reporter.warning("the witnesses stay as they were: " + why.message +
+                          (why.detail.empty() ? std::string() : "\n" + why.detail));
+    return report;
+  };
+  const auto seen = run_.look();
+  if (!seen) return stay(seen.error());
+  if (auto checked = check_witnesses(run_, change, *seen); !checked) return stay(checked.error());
+  const auto outcome = change_witnesses(run_, change);
+  if (!outcome) return stay(outcome.error());
+  if (outcome->verdict == txn::Verdict::dropped) return stay(*outcome->why);
+  if (outcome->verdict != txn::Verdict::decided) return conductor_.report(Ending::unfinished, outcome->why);
+  return conductor_.report(conductor_.ending_of_members());
 }
 
 // ---- what earlier commands left ---------------------------------------------------------------------------------
@@ -248,6 +270,12 @@ Result<Status> Master::Impl::status() {
   K4T_ASSIGN(status.assessment, run_.look());
   status.nodes = read_nodes(env_);
   status.instances = placed_instances(env_, status.nodes);
+  K4T_ASSIGN(status.decisions, decisions(env_.store));
+  K4T_ASSIGN(status.contacts, contacts(env_.store));
+  status.now_s = env_.now_s();
+  if (auto noted = note_contacts(env_.store, status.assessment.members, status.now_s); !noted) {
+    env_.reporter.warning(noted.error().message);
+  }
   return status;
 }
 

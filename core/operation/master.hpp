@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "operation/environment.hpp"
+#include "operation/history.hpp"
 #include "plan/plan.hpp"
 #include "txn/runner.hpp"
 
@@ -38,6 +39,8 @@ struct Report {
   std::uint64_t version = 0;         ///< the latest decided one, 0: none yet
   std::vector<txn::Member> members;  ///< participants as last seen
   txn::EntryPtr latest;
+  /// Of a change: its record is on no machine besides the master as far as is known.
+  bool single_copy = false;
 };
 
 /// What a change would do, without doing it.
@@ -46,9 +49,16 @@ struct Preview {
   std::vector<model::Service> services;  ///< wanted, all
   txn::Assessment assessment;
   std::vector<std::string> differences;  ///< of routing, for people
+  std::vector<std::string> witnesses;    ///< how the set of witnesses is to follow k4t.toml, for people
   bool declarations_change = false;      ///< some service is declared otherwise than before
   bool catch_up = false;                 ///< a participant that answers is behind, blank or half-way
-  [[nodiscard]] bool nothing_to_do() const { return plan.empty() && !declarations_change && !catch_up; }
+  [[nodiscard]] bool nothing_to_do() const {
+    return plan.empty() && !declarations_change && !catch_up && witnesses.empty();
+  }
+  /// Only the witnesses are to change.
+  [[nodiscard]] bool only_witnesses() const {
+    return plan.empty() && !declarations_change && !catch_up && !witnesses.empty();
+  }
 };
 
 struct ApplyOptions {
@@ -64,6 +74,9 @@ struct Status {
   std::vector<plan::Placed> instances;
   txn::Assessment assessment;
   std::vector<store::Operation> unfinished;
+  std::vector<Decision> decisions;
+  Contacts contacts;         ///< before this look
+  store::Seconds now_s = 0;  ///< 0: no ages are known
 };
 
 /// One life of the master. Not thread-safe.

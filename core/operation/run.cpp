@@ -4,6 +4,7 @@
 #include <set>
 
 #include "k4t/digest.hpp"
+#include "operation/history.hpp"
 #include "plan/routing.hpp"
 
 namespace k4t::operation {
@@ -64,8 +65,7 @@ Run::Run(const Environment& environment)
 Result<txn::Settings> Run::settings() {
   txn::Settings settings;
   settings.cluster = env_.cluster.name;
-  // Registers are told apart by "run.n", so no two runs share an id.
-  settings.run = runs_ == 0 ? env_.run : sha256_hex(env_.run + '.' + std::to_string(runs_)).substr(0, 32);
+  settings.run = next_id();
   settings.holder = env_.holder;
   settings.take_over = env_.take_over;
   settings.gateways = names_of(env_.cluster.gateways);
@@ -95,8 +95,12 @@ Result<void> Run::keep(const txn::Note& note) {
   return env_.store.atomically([&]() -> Result<void> {
     if (note.counter > 0) K4T_TRY(env_.store.raise_counter(note.counter));
     if (!note.initialised.empty()) K4T_TRY(env_.store.add_initialised_witnesses(note.initialised));
-    if (note.entry != nullptr) K4T_TRY(env_.store.put_record(note.entry->record, note.decided));
-    return {};
+    if (note.entry == nullptr) return {};
+    K4T_TRY(env_.store.put_record(note.entry->record, note.decided));
+    if (!note.decided) return {};
+    const auto& record = note.entry->record;
+    return note_decision(env_.store, {record.version, record.txn, env_.now_s(),
+                                      proposing_ ? env_.holder : std::string(), proposing_ ? operation_ : 0});
   });
 }
 
@@ -129,7 +133,11 @@ Result<void> Run::begin() {
 }
 
 void Run::close() {
-  if (runner_ != nullptr && runner_->coordinator().phase() != txn::Phase::created) runner_->close();
+  if (runner_ == nullptr || runner_->coordinator().phase() == txn::Phase::created) return;
+  const bool open = runner_->coordinator().phase() != txn::Phase::closed;
+  runner_->close();
+  if (!open) return;
+  if (auto noted = note_contacts(env_.store, members(), env_.now_s()); !noted) relay_->on_note_failed(noted.error());
 }
 
 bool Run::ready() const { return runner_ != nullptr && runner_->coordinator().phase() == txn::Phase::ready; }
@@ -140,7 +148,100 @@ std::vector<txn::Member> Run::members() const {
   return runner_ == nullptr ? std::vector<txn::Member>{} : runner_->coordinator().members();
 }
 
-Result<txn::Outcome> Run::propose(const model::State& state) { return runner_->propose(state); }
+void Run::carry_forced(model::State& state) const {
+  state.forced.reset();
+  if (!latest() || !latest()->state.forced) return;
+  model::Forced forced = *latest()->state.forced;
+  // Who holds the latest version has been overwritten since, or was never away.
+  for (const auto& member : members()) {
+    if (member.standing != Standing::current) continue;
+    std::erase(member.who.group == txn::Group::gateway ? forced.diverged_gateways : forced.diverged_dns,
+               member.who.name);
+  }
+  forced.acknowledged = forced.acknowledged || acknowledges_;
+  if (forced.acknowledged && forced.diverged_gateways.empty() && forced.diverged_dns.empty()) return;
+  state.forced = std::move(forced);
+}
+
+Result<txn::Outcome> Run::propose(model::State state) {
+  carry_forced(state);
+  proposing_ = true;
+  auto outcome = runner_->propose(state);
+  proposing_ = false;
+  return outcome;
+}
+
+Result<std::optional<model::WitnessRegister>> Run::peek(const model::Witness& witness) {
+  K4T_ASSIGN(auto* port, ports_.witness(witness));
+  return port->peek({peek_timeout, nullptr});
+}
+
+Result<txn::EntryPtr> Run::find_record(const std::string& txn, const std::vector<model::Witness>& witnesses) {
+  K4T_ASSIGN(const auto kept, env_.store.records());
+  for (const auto& record : kept) {
+    if (record.record.txn != txn) continue;
+    if (auto entry = txn::read_record(record.record)) return entry;
+  }
+  std::optional<Error> silent;
+  for (const auto& witness : witnesses) {
+    auto port = ports_.witness(witness);
+    auto record = port ? (*port)->fetch(txn, {peek_timeout, nullptr}) : Result<model::Record>(port.error());
+    if (record && record->txn == txn) {
+      if (auto entry = txn::read_record(*record)) return entry;
+    } else if (!record && record.status() != Status::not_found && record.status() != Status::unsupported) {
+      silent = record.error().within("witness " + witness.id);
+    }
+  }
+  if (silent) return Error{Status::unavailable, silent->message, silent->detail};
+  return Error{Status::not_found, "no record " + txn + " is kept here or at a witness", {}};
+}
+
+std::optional<bool> Run::holds_record(const model::Witness& witness, const std::string& txn) {
+  const auto port = ports_.witness(witness);
+  if (!port) return std::nullopt;
+  const auto record = (*port)->fetch(txn, {peek_timeout, nullptr});
+  if (record) return record->txn == txn;
+  if (record.status() == Status::not_found || record.status() == Status::unsupported) return false;
+  return std::nullopt;
+}
+
+Result<void> Run::begin_forced(const txn::EntryPtr& entry, std::uint64_t counter,
+                               const std::vector<model::Witness>& signposts) {
+  K4T_ASSIGN(auto with, settings());
+  ++runs_;
+  with.highest_counter = std::max(with.highest_counter, counter);
+  with.take_over = true;
+  with.witnesses = entry->state.witnesses;
+  with.fresh_witnesses.clear();
+  for (const auto& witness : with.witnesses) with.fresh_witnesses.insert(witness.id);
+  with.forced = entry;
+  relay_->expect_fresh(with.fresh_witnesses);
+  runner_ = std::make_unique<txn::Runner>(ports_, std::move(with), txn::RunnerOptions{{}, 8, relay_.get()});
+  proposing_ = true;
+  auto begun = runner_->begin();
+  proposing_ = false;
+  K4T_TRY(begun);
+  for (const auto& witness : signposts) {
+    const auto port = ports_.witness(witness);
+    if (!port) continue;
+    const auto answer = (*port)->vote(runner_->coordinator().epoch(), entry->record, {peek_timeout, nullptr});
+    if (answer && answer->granted) continue;
+    env_.reporter.warning("witness " + witness.id + " of the old set does not point to the new one: " +
+                          (answer ? "it has promised a later epoch" : answer.error().message));
+  }
+  return {};
+}
+
+bool Run::single_copy() const {
+  if (runner_ == nullptr || latest() == nullptr) return false;
+  const auto& outcome = runner_->coordinator().outcome();
+  if (outcome.verdict != txn::Verdict::decided || outcome.txn != latest()->record.txn) return false;
+  const auto& set = latest()->state.witnesses;
+  return std::none_of(set.begin(), set.end(), [&](const model::Witness& witness) {
+    const bool holds = std::find(outcome.holders.begin(), outcome.holders.end(), witness.id) != outcome.holders.end();
+    return holds && witness.host != "local";
+  });
+}
 
 Result<void> Run::catch_up(const txn::CatchUp& what) { return runner_->catch_up(what); }
 
@@ -150,7 +251,10 @@ Result<void> Run::require_not_overtaken() {
     K4T_ASSIGN(auto* port, ports_.witness(witness));
     const auto shown = port->peek({peek_timeout, nullptr});
     if (!shown || !shown->has_value() || (*shown)->promised <= runner_->coordinator().epoch()) continue;
-    return Error{Status::conflict, "another run took over: " + (*shown)->holder, {}};
+    return Error{Status::conflict,
+                 "another run took over: " + txn::describe_holder((*shown)->holder) +
+                     "; see `k4t status` once it has ended, and try again",
+                 {}};
   }
   return {};
 }

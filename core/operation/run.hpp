@@ -40,8 +40,30 @@ class Run {
   [[nodiscard]] txn::EntryPtr latest() const;
   [[nodiscard]] std::vector<txn::Member> members() const;
 
-  /// REQUIRES: begin() succeeded, for all below. See txn::Runner.
-  Result<txn::Outcome> propose(const model::State& state);
+  /// A witness's register, read and not changed; absent: BLANK.
+  Result<std::optional<model::WitnessRegister>> peek(const model::Witness& witness);
+  /// The record of that name from the store, else from one of the witnesses. NOT_FOUND: all answered and none has it.
+  /// UNAVAILABLE: one that may have it did not answer.
+  Result<txn::EntryPtr> find_record(const std::string& txn, const std::vector<model::Witness>& witnesses);
+  /// Whether a witness holds the record; absent: it does not answer.
+  std::optional<bool> holds_record(const model::Witness& witness, const std::string& txn);
+  /// The next proposal says that the user has read what a forced version discarded.
+  void acknowledge_forced() { acknowledges_ = true; }
+  /// What is decided from now on is noted as this operation's.
+  void set_operation(std::int64_t id) { operation_ = id; }
+
+  /// Instead of begin(): begins a new history at `entry`, decided by its witnesses, all of which are fresh; its epoch
+  /// is above `counter`. Every witness of `signposts` that still answers votes for it as well, so that whoever asks
+  /// there finds the way. Ends as begin() does.
+  Result<void> begin_forced(const txn::EntryPtr& entry, std::uint64_t counter,
+                            const std::vector<model::Witness>& signposts);
+
+  /// True when this run decided or finished the latest version and no machine besides the master is known to hold its
+  /// record.
+  [[nodiscard]] bool single_copy() const;
+
+  /// REQUIRES: begin() succeeded, for all below. See txn::Runner. What a forced version left open is carried on.
+  Result<txn::Outcome> propose(model::State state);
   Result<void> catch_up(const txn::CatchUp& what);
   /// CONFLICT: a witness shows that another run has taken over since.
   Result<void> require_not_overtaken();
@@ -55,12 +77,29 @@ class Run {
   class Relay;
   Result<txn::Settings> settings();
   Result<void> keep(const txn::Note& note);
+  std::string next_id();
+  void carry_forced(model::State& state) const;
 
   const Environment& env_;
   std::shared_ptr<Relay> relay_;
   drivers::ClusterPorts ports_;
   std::unique_ptr<txn::Runner> runner_;
   unsigned runs_ = 0;  ///< begun so far
+  bool proposing_ = false;
+  bool acknowledges_ = false;
+  std::int64_t operation_ = 0;
+};
+
+/// Closes the claim when a command ends, however it does.
+class Closing {
+ public:
+  explicit Closing(Run& run) : run_(run) {}
+  ~Closing() { run_.close(); }
+  Closing(const Closing&) = delete;
+  Closing& operator=(const Closing&) = delete;
+
+ private:
+  Run& run_;
 };
 
 }  // namespace k4t::operation

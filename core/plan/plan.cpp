@@ -13,9 +13,10 @@ namespace k4t::plan {
 K4T_JSON_ENUM_DEFINE(Cause)
 namespace {
 
-/// Former witnesses are history, not a wish.
+/// Former witnesses and a forced version are history, not a wish.
 bool differs(model::State before, const model::State& after) {
   before.former_witnesses.reset();
+  before.forced.reset();
   return !(before == after);
 }
 

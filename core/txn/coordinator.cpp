@@ -53,7 +53,7 @@ std::vector<Member> Coordinator::members() const {
       const auto& names = who.group == Group::gateway ? latest_->state.gateway_members : latest_->state.dns_members;
       member.listed = std::find(names.begin(), names.end(), who.name) != names.end();
     }
-    if (track.seen) member.standing = standing_of(settings_.cluster, latest_.get(), *track.seen);
+    if (track.seen) member.standing = standing_of(settings_.cluster, latest_.get(), who, *track.seen);
     result.push_back(std::move(member));
   }
   return result;

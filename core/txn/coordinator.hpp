@@ -34,6 +34,8 @@ struct Settings {
   model::Availability gateway_availability = model::Availability::one;
   model::Availability dns_availability = model::Availability::one;
   std::vector<model::Record> known_records;  ///< the master's cache; saves fetching, and is checked before use
+  /// Not nullptr: this run begins a new history at this version, decided by `witnesses`, all of which are fresh.
+  EntryPtr forced;
 };
 
 namespace action {
@@ -247,6 +249,7 @@ class Coordinator {
   void settle_claims();
   bool raise_epoch();
   bool initialise_blanks();
+  void leap();
   bool take_over_minority();
   void refuse_run(const std::vector<model::Witness>& set);
   void choose_best();
@@ -298,6 +301,7 @@ class Coordinator {
   std::uint64_t next_id_ = 1;
   std::uint64_t writes_ = 0;  ///< n of the writer "run.n"
   unsigned raises_ = 0;
+  bool leapt_ = false;  ///< the epoch is above all that a lost register may have promised
   Actions actions_;
   std::map<std::uint64_t, Pending> pending_;
   std::map<std::string, WitnessTrack> witnesses_;

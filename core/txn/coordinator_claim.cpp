@@ -12,6 +12,10 @@ namespace {
 /// How often a refused run raises its epoch. Two runs that raise each other end with one of them giving up.
 constexpr unsigned kRaises = 3;
 
+/// Far above every counter that a lost register may have promised unseen by the others: a run raises what it knows by
+/// one.
+constexpr std::uint64_t kLeap = std::uint64_t{1} << 20U;
+
 std::string listed(const std::vector<std::string>& ids) {
   std::string text;
   for (const auto& id : ids) text += (text.empty() ? "" : ", ") + id;
@@ -75,7 +79,9 @@ bool Coordinator::raise_epoch() {
 bool Coordinator::initialise_blanks() {
   using Claim = WitnessTrack::Claim;
   bool any = false;
+  bool others = false;
   for (const auto& [id, track] : witnesses_) {
+    others = others || track.claim == Claim::granted;
     if (track.claim == Claim::blank) {
       if (track.initialised || !settings_.fresh_witnesses.contains(id)) return false;
       any = true;
@@ -84,12 +90,25 @@ bool Coordinator::initialise_blanks() {
     }
   }
   if (!any) return false;
+  if (others && !leapt_) {
+    leap();
+    return true;
+  }
   for (auto& [id, track] : witnesses_) {
     if (track.claim != Claim::blank) continue;
     track.initialised = true;
     ask_claim(track, settings_.take_over, true);
   }
   return true;
+}
+
+// A register that was lost may have promised an epoch to a run that is still at work and would take the new register's
+// votes for those of the old one. Such a run needs another witness too: one that has promised more than that epoch, and
+// shows it, before the register is made again.
+void Coordinator::leap() {
+  leapt_ = true;
+  epoch_.counter += kLeap;
+  for (auto& [id, track] : witnesses_) ask_claim(track, settings_.take_over || track.taken_over, false);
 }
 
 // A claim that another host left open at a minority only is either dead or will be refused elsewhere: courtesy ends
@@ -194,6 +213,14 @@ void Coordinator::conclude_claim() {
     }
   }
   if (!best_ && !all_fresh_granted()) return;
+  if (settings_.forced) {
+    if (best_) {
+      stop(Phase::failed,
+           {Status::conflict, "a witness of the new history has voted before: give each an id never used", {}});
+      return;
+    }
+    best_ = settings_.forced;
+  }
   Note note{epoch_.counter, {}, nullptr, false};
   for (const auto& [id, track] : witnesses_) {
     if (granted(id) && settings_.fresh_witnesses.contains(id)) note.initialised.push_back(id);
@@ -241,10 +268,11 @@ void Coordinator::go_on_from_claim() {
   }
   const auto vote = best_vote();
   const auto sets = deciding_sets(best_->state);
-  const bool decided = std::all_of(sets.begin(), sets.end(), [&](const auto& set) {
-    return majority_of(set,
-                       [&](const std::string& id) { return granted(id) && witnesses_.at(id).shown->vote == vote; });
-  });
+  const bool decided = vote && std::all_of(sets.begin(), sets.end(), [&](const auto& set) {
+                         return majority_of(set, [&](const std::string& id) {
+                           return granted(id) && witnesses_.at(id).shown->vote == vote;
+                         });
+                       });
   if (!decided) {
     outcome_ = Outcome{Verdict::none, best_->record.version, best_->record.txn, {}, {}};
     start_voting(Phase::finishing, best_);
@@ -270,7 +298,10 @@ void Coordinator::refuse_run(const std::vector<model::Witness>& set) {
     if (track.claim == Claim::busy) busy = &track;
   }
   if (winner != nullptr) {
-    stop(Phase::lost, {Status::conflict, "another run is at work: " + winner->shown->holder, reasons});
+    stop(Phase::lost, {Status::conflict,
+                       "another run is at work: " + describe_holder(winner->shown->holder) +
+                           "; wait until it has ended and try again, or let `k4t status` tell what became of it",
+                       reasons});
   } else if (busy != nullptr) {
     stop(Phase::failed, *busy->why);
   } else {

@@ -61,7 +61,7 @@ void Coordinator::work(const Participant& who, Track& track) {
     send_observe(who, track, Track::Step::observing);
     return;
   }
-  const Standing standing = standing_of(settings_.cluster, latest_.get(), *track.seen);
+  const Standing standing = standing_of(settings_.cluster, latest_.get(), who, *track.seen);
   // Catching up may find that nothing is left to do, or only what was not asked for.
   const bool settled = standing == Standing::current || (standing == Standing::drifted && !track.repair);
   if (track.goal == Track::Goal::commit && settled) {

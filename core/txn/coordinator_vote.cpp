@@ -51,10 +51,10 @@ void Coordinator::settle_voting() {
   if (waits_for(Pending::Kind::vote)) return;
   const std::string version = "version " + std::to_string(voting_.entry->record.version);
   if (voting_.winner) {
-    stop(Phase::lost,
-         {Status::conflict,
-          "another run took over: " + voting_.winner->holder + "; " + version + " is finished or replaced by that run",
-          {}});
+    stop(Phase::lost, {Status::conflict,
+                       "another run took over: " + describe_holder(voting_.winner->holder) + "; " + version +
+                           " is finished or replaced by that run: see `k4t status` once it has ended, and try again",
+                       {}});
     return;
   }
   std::string reasons;

@@ -47,7 +47,7 @@ class Text {
 
 std::string Coordinator::fingerprint() const {
   Text text;
-  text << phase_ << why_ << epoch_ << latest_ << best_ << proposal_ << writes_ << raises_;
+  text << phase_ << why_ << epoch_ << latest_ << best_ << proposal_ << writes_ << raises_ << leapt_;
   text << outcome_.verdict << outcome_.txn;
   text.list(outcome_.holders).list(fetch_tried_).list(joining_);
   for (const auto& [txn, entry] : entries_) text << txn;

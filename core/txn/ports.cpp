@@ -1,5 +1,7 @@
 #include "txn/ports.hpp"
 
+#include <sstream>
+
 namespace k4t::txn {
 
 K4T_JSON_DEFINE(Participant, group, name)
@@ -33,5 +35,19 @@ Register register_of(const std::string& cluster, const Entry& entry, const std::
 }
 
 std::string holder_host(const std::string& holder) { return holder.substr(0, holder.find(' ')); }
+
+std::string describe_holder(const std::string& holder) {
+  std::istringstream words(holder);
+  std::string host;
+  std::string user;
+  std::string time;
+  std::string command;
+  words >> host >> user >> time;
+  std::getline(words >> std::ws, command);
+  if (user.empty()) return holder;
+  std::string text = user + " on " + host;
+  if (time.empty()) return text;
+  return text + " (" + time + (command.empty() ? "" : ", " + command) + ")";
+}
 
 }  // namespace k4t::txn

@@ -60,6 +60,9 @@ struct ClaimRequest {
 /// The claimant's host name in a holder text.
 std::string holder_host(const std::string& holder);
 
+/// A holder text ("HOST USER TIME COMMAND") in people's words: "root on alpha (2026-01-31T12:00:00Z, apply)".
+std::string describe_holder(const std::string& holder);
+
 /// One witness. Thread-safe. All verbs are idempotent; UNAVAILABLE and DEADLINE mean that the effect is not known.
 /// FATAL: the register or a record is not what a witness writes; it is reported, never overwritten.
 class WitnessPort {

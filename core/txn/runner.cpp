@@ -355,7 +355,7 @@ std::vector<Member> Runner::Impl::observe_members(const EntryPtr& latest) {
           return;
         }
         member.seen = *seen;
-        member.standing = standing_of(settings_.cluster, latest.get(), *seen);
+        member.standing = standing_of(settings_.cluster, latest.get(), member.who, *seen);
       };
     };
     workers_.submit(options_.deadlines.observe, std::move(job), [] {});

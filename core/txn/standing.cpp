@@ -63,6 +63,18 @@ Standing standing_of(const std::string& cluster, const Entry* latest, const Obse
   return seen.content == Content::drifted ? Standing::drifted : Standing::current;
 }
 
+Standing standing_of(const std::string& cluster, const Entry* latest, const Participant& who, const Observation& seen) {
+  const Standing standing = standing_of(cluster, latest, seen);
+  if (latest == nullptr || !latest->state.forced || standing == Standing::blank) return standing;
+  const auto& forced = *latest->state.forced;
+  const auto& names = who.group == Group::gateway ? forced.diverged_gateways : forced.diverged_dns;
+  if (std::find(names.begin(), names.end(), who.name) == names.end()) return standing;
+  const Register& held = seen.stored ? *seen.stored : *seen.served;
+  const bool of_new_history =
+      held.txn == latest->record.txn || (latest->record.version > forced.version && held.txn == latest->record.base);
+  return of_new_history ? standing : Standing::diverged;
+}
+
 std::string describe(const Member& member, const Entry* latest) {
   const std::string of = latest == nullptr ? std::string() : " of " + std::to_string(latest->record.version);
   const std::string served = member.seen ? of_version(member.seen->served) : std::string();
@@ -88,12 +100,14 @@ std::vector<std::vector<model::Witness>> deciding_sets(const model::State& state
 Assessment assess(const std::vector<Peeked>& peeked, const std::vector<EntryPtr>& records) {
   Assessment result;
   gather(peeked, result);
+  result.witnesses = peeked;
   std::vector<std::vector<model::Witness>> sets(1);
   for (const auto& one : peeked) sets.front().push_back(one.at);
   EntryPtr best;
   if (result.best) {
     best = find(records, result.best->txn);
     if (best) sets = deciding_sets(best->state);
+    result.best_entry = best;
   }
   const auto in_all = [&](auto counts) {
     return std::all_of(sets.begin(), sets.end(), [&](const auto& set) { return majority_shows(set, peeked, counts); });

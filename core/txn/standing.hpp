@@ -37,6 +37,10 @@ struct Member {
 /// `latest` nullptr: nothing was ever decided.
 Standing standing_of(const std::string& cluster, const Entry* latest, const Observation& seen);
 
+/// The same of a participant by name: one that did not answer when a version was forced is diverged until it is seen to
+/// hold a version of the new history, whatever number it shows.
+Standing standing_of(const std::string& cluster, const Entry* latest, const Participant& who, const Observation& seen);
+
 /// One sentence for people, e.g. "serves version 4 of 5".
 std::string describe(const Member& member, const Entry* latest);
 
@@ -53,10 +57,12 @@ struct Assessment {
   std::uint64_t counter = 0;  ///< highest epoch counter seen
   std::optional<model::Vote> best;                   ///< the highest vote seen
   bool unfinished = false;                           ///< `best` is not known to be decided: the next run finishes it
+  EntryPtr best_entry;                               ///< of `best`, where its record is known
   EntryPtr latest;                                   ///< newest version known to be decided, where its record is known
   std::optional<model::WitnessRegister> open_claim;  ///< the highest claim, where it is open
   std::vector<std::string> blank_witnesses;
   std::vector<std::string> silent_witnesses;
+  std::vector<Peeked> witnesses;  ///< all that were asked, the ones above among them
   std::vector<Member> members;
 };
 

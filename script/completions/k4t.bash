@@ -14,7 +14,7 @@ _k4t() {
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -c | --config | -o | --output | -f | --file | -n | --tail | --folder) ((i++)) ;;
+      -c | --config | -o | --output | -f | --file | -n | --tail | --folder | --why | --overwrite) ((i++)) ;;
       -*) ;;
       *) if [ -z "$command" ]; then command=${COMP_WORDS[i]}; elif [ -z "$sub" ]; then sub=${COMP_WORDS[i]}; fi ;;
     esac
@@ -26,17 +26,27 @@ _k4t() {
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return ;;
-    -n | --tail) return ;;
+    -n | --tail | --why | --overwrite) return ;;
   esac
 
   case $command in
     '') if [[ $word == -* ]]; then _k4t_words "$global --version" "$word"; else
-          _k4t_words 'plan apply delete sync status ps logs version plugin config doctor' "$word"; fi ;;
+          _k4t_words 'plan apply delete sync witness status diff txn ps logs version plugin config doctor' "$word"; fi ;;
     plan) _k4t_words "$global -f --file" "$word" ;;
     apply) _k4t_words "$global -f --file --force" "$word" ;;
     delete) if [[ $word == -* ]]; then _k4t_words "$global -y --yes" "$word"; else
           _k4t_words "$(_k4t_services)" "$word"; fi ;;
-    sync) _k4t_words "$global --repair" "$word" ;;
+    sync) _k4t_words "$global --repair --overwrite" "$word" ;;
+    diff) if [[ $word == -* ]]; then _k4t_words "$global -f --file" "$word"; else
+          _k4t_words "$(_k4t_services)" "$word"; fi ;;
+    witness) if [ -n "$sub" ]; then _k4t_words "$global" "$word"; else
+          _k4t_words "ls add rm replace $global" "$word"; fi ;;
+    txn)
+      case $sub in
+        '') _k4t_words "ls show recover acknowledge $global" "$word" ;;
+        recover) _k4t_words "$global --force --why" "$word" ;;
+        *) _k4t_words "$global" "$word" ;;
+      esac ;;
     ps) if [[ $word == -* ]]; then _k4t_words "$global" "$word"; else _k4t_words "$(_k4t_services)" "$word"; fi ;;
     logs) if [[ $word == -* ]]; then _k4t_words "$global -f --follow -n --tail -t --timestamps" "$word"; else
           _k4t_words "$(_k4t_services)" "$word"; fi ;;

@@ -49,7 +49,7 @@ RealCluster::RealCluster(const RealClusterOptions& options)
 
 void RealCluster::write_config(const RealClusterOptions& options) const {
   std::string text = "[cluster]\nname = \"demo\"\ndomain = \"" + std::string(domain) +
-                     "\"\nstate = \"state\"\ndns_ttl = \"1s\"\n\n[cluster.availability]\ngateways = \"" +
+                     "\"\nstate = \"state\"\ndns_ttl = \"1s\"\naccept_single_copy = true\n\n[cluster.availability]\ngateways = \"" +
                      options.availability + "\"\ndns = \"" + options.availability + "\"\n\n[plugins]\nfolders = [\"" +
                      K4T_BINARY_DIR + "/plugins\"]\n\n[[node]]\nname = \"n1\"\naddress = \"127.0.0.1\"\nports = \"" +
                      std::to_string(first_port_) + "-" + std::to_string(first_port_ + 999) + "\"\n";

@@ -16,5 +16,18 @@ TEST(ExitCodes, SayHowAnOperationEnded) {
   EXPECT_EQ(static_cast<int>(exit_of(Ending::unfinished)), 4);
 }
 
+TEST(ExitCodes, ASingleCopyIsNoSuccessUnlessItIsAccepted) {
+  operation::Report report;
+  report.ending = Ending::done;
+  EXPECT_EQ(static_cast<int>(exit_of(report, false)), 0);
+  report.single_copy = true;
+  EXPECT_EQ(static_cast<int>(exit_of(report, false)), 5);
+  EXPECT_EQ(static_cast<int>(exit_of(report, true)), 0);
+  report.ending = Ending::lagging;
+  EXPECT_EQ(static_cast<int>(exit_of(report, false)), 3) << "who lags matters more";
+  report.ending = Ending::unchanged;
+  EXPECT_EQ(static_cast<int>(exit_of(report, false)), 0);
+}
+
 }  // namespace
 }  // namespace k4t::cli

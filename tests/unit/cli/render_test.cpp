@@ -201,6 +201,15 @@ TEST(InstancesText, ShowsPhaseHealthAndEndpoints) {
   EXPECT_EQ(render_instances({}, 0, false), "No instances.\n");
 }
 
+TEST(ReportText, SaysInTheLastLineThatThereIsASingleCopy) {
+  Report report = report_of(Ending::done);
+  report.single_copy = true;
+  EXPECT_TRUE(render_report(report, false)
+                  .ends_with("single copy: the record of this change is on this machine only; a [[witness]] on "
+                             "another one keeps it safe\n"));
+  EXPECT_EQ(report_json(report).at("single_copy"), true);
+}
+
 class StatusText : public ::testing::Test {
  protected:
   StatusText() {
@@ -222,6 +231,9 @@ class StatusText : public ::testing::Test {
     view.info.memory_bytes = 8ULL << 30;
     view.instances.resize(1);
     status_.nodes = {view};
+    status_.now_s = 1000;
+    status_.contacts = {{"dns ns1", {700, 3}}};
+    status_.assessment.witnesses = {{{"w1", "local", "/w1"}, Error{k4t::Status::unavailable, "no route", {}}}};
   }
   model::Cluster cluster_;
   operation::Status status_;
@@ -243,9 +255,12 @@ TEST_F(StatusText, ShowsMembersNodesAndServices) {
   EXPECT_EQ(render_status(cluster_, status_, false),
             "Cluster demo  version 5  txn " + status_.assessment.latest->record.txn.substr(0, 12) +
                 "\n\n"
-                "MEMBER       DRIVER  ADDRESS     STATE    DETAIL\n"
-                "gateway gw1  nginx   192.0.2.10  current  serves version 5\n"
-                "dns ns1      bind    192.0.2.53  unknown  does not answer\n"
+                "MEMBER       DRIVER  ADDRESS     STATE    VERSION   LAST CONTACT  DETAIL\n"
+                "gateway gw1  nginx   192.0.2.10  current  5         now           serves version 5\n"
+                "dns ns1      bind    192.0.2.53  unknown  ?, was 3  5 min ago     does not answer\n"
+                "\n"
+                "WITNESS  HOST   FOLDER  ROLE     STATE             PROMISED  VOTE\n"
+                "w1       local  /w1     retired  silent: no route  -         -\n"
                 "\n"
                 "NODE  DRIVER  STATE  INSTANCES  CPU  MEMORY\n"
                 "n1    docker  ready  1          4    8192 MiB\n"
@@ -253,6 +268,27 @@ TEST_F(StatusText, ShowsMembersNodesAndServices) {
                 "SERVICE  REPLICAS  REVISION      REACHED AT\n"
                 "web      1/2       " +
                 revision + "  http://web.demo.example.net:8080/ tcp://web.demo.example.net:9000\n");
+}
+
+TEST_F(StatusText, TellsHowFarAMemberIsBehindAndSinceWhen) {
+  status_.assessment.members.front() = member(Group::gateway, "gw1", Standing::behind, entry_at(3));
+  status_.decisions = {{4, "t", 86400, "alpha root", 1}};
+  const std::string text = render_status(cluster_, status_, false);
+  EXPECT_NE(text.find("serves version 3 of 5, 2 versions behind since 1970-01-02 00:00:00 UTC\n"), std::string::npos)
+      << text;
+}
+
+TEST_F(StatusText, ShowsAForcedVersionUntilItIsAcknowledged) {
+  model::State state = status_.assessment.latest->state;
+  state.forced = model::Forced{5, "alpha root", "two disks are gone", "s", {"version 4"}, {"gw2"}, {}, false};
+  status_.assessment.latest = std::make_shared<const txn::Entry>(txn::Entry{status_.assessment.latest->record, state});
+  const std::string text = render_status(cluster_, status_, false);
+  EXPECT_NE(text.find("warning: version 5 was forced by root on alpha: two disks are gone\n"
+                      "  given up: version 4\n"
+                      "  off the chain since: gateway gw2\n"),
+            std::string::npos)
+      << text;
+  EXPECT_EQ(status_json(cluster_, status_).at("forced").at("why"), "two disks are gone");
 }
 
 TEST_F(StatusText, OfAnUnreadableNodeNothingIsClaimed) {
@@ -281,6 +317,11 @@ TEST_F(StatusText, IsTheSameAsJson) {
   EXPECT_EQ(json.at("majority"), true);
   EXPECT_EQ(json.at("unfinished"), false);
   EXPECT_EQ(json.at("members").at(1).at("standing"), "unknown");
+  EXPECT_EQ(json.at("members").at(1).at("last_contact_s"), 700);
+  EXPECT_EQ(json.at("members").at(1).at("last_version"), 3);
+  EXPECT_FALSE(json.at("members").at(1).contains("version")) << "unknown is not empty";
+  EXPECT_EQ(json.at("members").at(0).at("versions_behind"), 0);
+  EXPECT_EQ(json.at("witnesses").at(0).at("state"), "silent");
   EXPECT_EQ(json.at("nodes").at(0).at("info").at("cpus"), 4);
   EXPECT_EQ(json.at("services"), Json::array());
 }

@@ -54,38 +54,70 @@ Lab::Lab(const std::filesystem::path& folder) : folder_(folder) {
   cluster.dns.push_back(server);
   world.add_dns(server.name);
   for (const char* id : {"w1", "w2", "w3"}) cluster.witnesses.push_back({id, "local", (folder / id).string()});
-  auto opened = store::Store::open(folder / "state", "test");
+  open_store();
+}
+
+Lab::Lab(const std::filesystem::path& folder, Lab& other)
+    : cluster(other.cluster), holder("beta admin"), machines_(other.machines_), folder_(folder) {
+  open_store();
+}
+
+void Lab::open_store() {
+  std::filesystem::create_directories(folder_);
+  auto opened = store::Store::open(folder_ / "state", "test");
   if (!opened) throw std::runtime_error(opened.error().message);
   store_ = *std::move(opened);
+}
+
+void Lab::copy_store_to(const std::filesystem::path& folder) {
+  forget_master();
+  store_.reset();  // so that all of it is in the file
+  std::filesystem::create_directories(folder);
+  std::filesystem::remove_all(folder / "state");
+  std::filesystem::copy(folder_ / "state", folder / "state");
+  open_store();
 }
 
 Lab::~Lab() { forget_master(); }
 
 void Lab::forget_master() {
   master_.reset();
+  transactions_.reset();
   fleet_.reset();
 }
 
 Master& Lab::master() {
+  master_ = std::make_unique<Master>(environment());
+  return *master_;
+}
+
+Transactions& Lab::transactions() {
+  transactions_ = std::make_unique<Transactions>(environment());
+  return *transactions_;
+}
+
+Environment Lab::environment() {
   forget_master();
   fleet_ = std::make_unique<drivers::Fleet>(
       cluster, [this](const std::string& /*driver*/, const std::string& kind, const OpenRequest& request) {
-        return world.open(kind, request.name);
+        return machines_->open(kind, request.name);
       });
   Environment environment{cluster, *store_, *fleet_, told, interrupted};
-  environment.run = sha256_hex(std::to_string(::getpid()) + "." + std::to_string(++lives_)).substr(0, 32);
-  environment.holder = "alpha root";
+  environment.run =
+      sha256_hex(folder_.string() + std::to_string(::getpid()) + "." + std::to_string(++lives_)).substr(0, 32);
+  environment.holder = holder;
   environment.take_over = take_over;
-  environment.draw_id = [this] { return "i" + std::to_string(::getpid()) + std::to_string(++drawn_); };
+  environment.draw_id = [this] {
+    return (machines_ == &world ? "i" : "j") + std::to_string(::getpid()) + std::to_string(++drawn_);
+  };
   environment.probe = [this](const gateway::Endpoint& endpoint, const gateway::Health&) -> Result<void> {
-    if (healthy && world.answers(endpoint)) return {};
+    if (healthy && machines_->answers(endpoint)) return {};
     return Error{k4t::Status::unavailable, "refused", {}};
   };
   environment.capabilities = [this](const std::string&, const std::string&) { return capabilities; };
-  environment.now_s = [] { return store::Seconds{1}; };
+  environment.now_s = [this] { return now_s; };
   environment.pause = [](std::chrono::milliseconds) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
-  master_ = std::make_unique<Master>(std::move(environment));
-  return *master_;
+  return environment;
 }
 
 Result<Report> Lab::apply(const Change& change, bool force) {

@@ -9,6 +9,7 @@
 #include "drivers/fleet.hpp"
 #include "fakes/world.hpp"
 #include "operation/master.hpp"
+#include "operation/transactions.hpp"
 #include "store/store.hpp"
 #include "support/process.hpp"
 
@@ -36,10 +37,17 @@ class Told final : public Reporter {
 class Lab {
  public:
   explicit Lab(const std::filesystem::path& folder);
+  /// A second master, on the host beta, of `other`'s machines and witnesses, with a store of its own.
+  Lab(const std::filesystem::path& folder, Lab& other);
   ~Lab();
+
+  /// Puts a copy of this store where a Lab of that folder will open it: a cloned machine, or a backup.
+  void copy_store_to(const std::filesystem::path& folder);
 
   /// A new life of the master, with the configuration as it is now.
   Master& master();
+  /// The same for the commands about the redo log.
+  Transactions& transactions();
   Result<Report> apply(const Change& change, bool force = false);
   /// Ends the master's life without a word; the store and the machines stay.
   void forget_master();
@@ -60,12 +68,19 @@ class Lab {
   std::atomic<bool> healthy = true;  ///< what every probe finds
   std::vector<std::string> capabilities;
   bool take_over = false;
+  std::string holder = "alpha root";  ///< who claims
+  store::Seconds now_s = 1;           ///< what the master's clock says
 
  private:
+  Environment environment();
+  void open_store();
+
+  fakes::World* machines_ = &world;
   std::filesystem::path folder_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<drivers::Fleet> fleet_;
   std::unique_ptr<Master> master_;
+  std::unique_ptr<Transactions> transactions_;
   unsigned lives_ = 0;
   std::atomic<unsigned> drawn_ = 0;
 };

@@ -365,5 +365,41 @@ TEST_F(RunnerTest, ANewWitnessThatDoesNotAnswerDropsTheChange) {
   EXPECT_EQ(run->propose(state("one"))->verdict, Verdict::decided);
 }
 
+TEST_F(RunnerTest, AForcedVersionIsDecidedByFreshWitnessesAndTheOldHistoryIsFencedOff) {
+  auto run = begun("a");
+  ASSERT_EQ(run->propose(state("one"))->verdict, Verdict::decided);
+  run->close();
+  gone_ = {"w2", "w3"};
+  model::State next = state("one");
+  next.witnesses = {place("x1"), place("x2")};
+  next.forced = model::Forced{5, "alpha root", "two are gone", "salt", {}, {}, {}, false};
+  const auto record = model::make_record(run->coordinator().latest()->record.txn, 5, next);
+  Settings with = settings("b");
+  with.witnesses = next.witnesses;
+  with.fresh_witnesses = {"x1", "x2"};
+  with.forced = std::make_shared<const Entry>(Entry{record, next});
+  Runner forced(*this, with, {});
+  const auto ready = forced.begin();
+  ASSERT_TRUE(ready) << ready.error().message;
+  ASSERT_TRUE(forced.catch_up({}));
+  EXPECT_EQ(dns().held->version, 5U);
+  EXPECT_EQ(forced.propose(next)->version, 6U);
+  forced.close();
+
+  gone_ = {"w1"};
+  const auto old = runner("c")->begin();
+  EXPECT_EQ(old.status(), Status::conflict) << "the old majority is back, and the participants stop it";
+}
+
+TEST_F(RunnerTest, AForcedVersionNeedsWitnessesThatNeverVoted) {
+  auto run = begun("a");
+  ASSERT_EQ(run->propose(state("one"))->verdict, Verdict::decided);
+  run->close();
+  Settings with = settings("b");
+  with.forced = std::make_shared<const Entry>(Entry{model::make_record("", 5, state("two")), state("two")});
+  Runner forced(*this, with, {});
+  EXPECT_EQ(forced.begin().status(), Status::conflict);
+}
+
 }  // namespace
 }  // namespace k4t::txn
