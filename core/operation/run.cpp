@@ -62,6 +62,11 @@ Run::Run(const Environment& environment)
       relay_(std::make_shared<Relay>(environment.reporter)),
       ports_(environment.cluster.name, environment.fleet, [this](const txn::Note& note) { return keep(note); }) {}
 
+/// Registers are told apart by "run.n", so no two runs share an id.
+std::string Run::next_id() {
+  return runs_ == 0 ? env_.run : sha256_hex(env_.run + '.' + std::to_string(runs_)).substr(0, 32);
+}
+
 Result<txn::Settings> Run::settings() {
   txn::Settings settings;
   settings.cluster = env_.cluster.name;
