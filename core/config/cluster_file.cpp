@@ -33,6 +33,7 @@ struct PluginKeys {
 
 struct FileKeys {
   ClusterKeys cluster;
+  transport::SshOptions ssh;
   PluginKeys plugins;
   std::vector<model::Node> nodes;
   std::vector<model::Driven> gateways;
@@ -155,11 +156,44 @@ const Table<model::Witness>& witness_table() {
   return table;
 }
 
+Form<std::string> ssh_machine() {
+  const auto parse = [](std::string_view text) -> Result<std::string> {
+    if (text == "local") return Error{Status::invalid_argument, "it is this machine", {}};
+    return parse_machine(text);
+  };
+  return text_form<std::string>("\"ssh://[user@]host[:port]\"", Json{{"pattern", "^ssh://"}}, parse,
+                                [](const std::string& text) { return Json(text); });
+}
+
+const Table<transport::SshOptions>& ssh_table() {
+  static const auto table = [] {
+    using transport::SshOptions;
+    constexpr std::uint32_t hour_ms = 3'600'000;
+    Table<SshOptions> keys("[ssh]", "How machines written as ssh://… are reached; ~/.ssh/config is not read");
+    keys.key(
+            "identity", list_of(file_path(), 1, 16), Need::absent, &SshOptions::identity,
+            "Private keys, tried in this order; without it what ssh-agent offers, then the user's id_ed25519, id_ecdsa "
+            "and id_rsa")
+        .key("passphrase_file", file_path(), Need::absent, &SshOptions::passphrase_file,
+             "A file whose first line decrypts the keys")
+        .key("known_hosts", file_path(), Need::absent, &SshOptions::known_hosts,
+             "The only file whose host keys are believed; without it the user's and the system's")
+        .key("jump", ssh_machine(), Need::absent, &SshOptions::jump, "A machine to go through, with the same keys")
+        .key("connect_timeout", milliseconds(1, hour_ms), Need::optional, &SshOptions::connect_timeout_ms,
+             "For connecting and authentication together")
+        .key("keep_alive", milliseconds(1, hour_ms), Need::optional, &SshOptions::keep_alive_ms,
+             "A machine that is silent so long is asked, and given up when it stays silent as long again");
+    return keys;
+  }();
+  return table;
+}
+
 const Table<FileKeys>& file_table() {
   static const auto table = [] {
     Table<FileKeys> keys("k4t.toml", "A k4t cluster");
     keys.key("cluster", cluster_table().form(), Need::required, &FileKeys::cluster, "The cluster as a whole")
         .key("plugins", plugins_table().form(), Need::absent, &FileKeys::plugins, "Where drivers are found")
+        .key("ssh", ssh_table().form(), Need::absent, &FileKeys::ssh, "How machines are reached over SSH")
         .key("node", node_table().forms(1, node_limit), Need::required, &FileKeys::nodes, "The machines")
         .key("gateway", gateway_table().forms(0, member_limit), Need::absent, &FileKeys::gateways, "The gateways")
         .key("dns", dns_table().forms(1, member_limit), Need::required, &FileKeys::dns, "The DNS servers")
@@ -236,6 +270,14 @@ void check_gateway_addresses(const Value& root, const std::vector<model::Driven>
   }
 }
 
+/// The machine without what may differ between two names of it.
+std::string machine_of(std::string host) {
+  constexpr std::string_view usual_port = ":22";
+  if (const auto at = host.find('@'); at != std::string::npos) host = "ssh://" + host.substr(at + 1);
+  if (host.ends_with(usual_port)) host.resize(host.size() - usual_port.size());
+  return host;
+}
+
 /// Makes local paths absolute; a register shared by two witnesses would count its vote twice.
 void finish_witnesses(const Value& root, const std::string& folder, std::vector<model::Witness>& witnesses,
                       Report& report) {
@@ -253,7 +295,7 @@ void finish_witnesses(const Value& root, const std::string& folder, std::vector<
       continue;
     }
     witness.path = path.lexically_normal().string();
-    const auto [earlier, is_new] = first.emplace(std::pair(witness.host, witness.path), witness.id);
+    const auto [earlier, is_new] = first.emplace(std::pair(machine_of(witness.host), witness.path), witness.id);
     if (is_new) continue;
     report.error(part(*item, "path"), id::place_used_twice,
                  "witness " + in_quotes(witness.id) + " has the folder of witness " + in_quotes(earlier->second),
@@ -288,6 +330,11 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
   cluster.dns_ttl_s = file.cluster.dns_ttl_s;
   cluster.accept_single_copy = file.cluster.accept_single_copy;
   cluster.removal_limit_percent = file.cluster.removal_limit_percent;
+  cluster.ssh = std::move(file.ssh);
+  for (auto& path : cluster.ssh.identity) path = absolute(folder, path);
+  for (auto* path : {&cluster.ssh.passphrase_file, &cluster.ssh.known_hosts}) {
+    if (!path->empty()) *path = absolute(folder, *path);
+  }
   cluster.nodes = std::move(file.nodes);
   cluster.gateways = std::move(file.gateways);
   cluster.dns = std::move(file.dns);

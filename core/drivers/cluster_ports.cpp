@@ -5,13 +5,13 @@
 
 namespace k4t::drivers {
 
-ClusterPorts::ClusterPorts(std::string cluster, const Fleet& fleet, Keep keep)
-    : cluster_(std::move(cluster)), fleet_(fleet), keep_(std::move(keep)) {}
+ClusterPorts::ClusterPorts(std::string cluster, const Fleet& fleet, Keep keep, transport::SshOptions ssh)
+    : cluster_(std::move(cluster)), fleet_(fleet), keep_(std::move(keep)), ssh_(std::move(ssh)) {}
 
 Result<txn::WitnessPort*> ClusterPorts::witness(const model::Witness& witness) {
   auto& port = witnesses_[Json(witness).dump()];
   if (port == nullptr) {
-    K4T_ASSIGN(auto host, transport::open_host(witness.host));
+    K4T_ASSIGN(auto host, transport::open_host(witness.host, ssh_));
     port = std::make_unique<FileWitness>(std::move(host), cluster_, witness);
   }
   return port.get();

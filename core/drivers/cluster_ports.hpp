@@ -6,6 +6,7 @@
 #include <string>
 
 #include "drivers/fleet.hpp"
+#include "k4t/ssh.hpp"
 #include "txn/ports.hpp"
 
 namespace k4t::drivers {
@@ -16,8 +17,8 @@ class ClusterPorts final : public txn::Ports {
  public:
   using Keep = std::function<Result<void>(const txn::Note&)>;
 
-  /// `fleet` outlives this.
-  ClusterPorts(std::string cluster, const Fleet& fleet, Keep keep);
+  /// `fleet` outlives this. `ssh`: how witnesses' machines are reached.
+  ClusterPorts(std::string cluster, const Fleet& fleet, Keep keep, transport::SshOptions ssh = {});
 
   Result<txn::WitnessPort*> witness(const model::Witness& witness) override;
   Result<txn::ParticipantPort*> participant(const txn::Participant& who) override;
@@ -27,6 +28,7 @@ class ClusterPorts final : public txn::Ports {
   std::string cluster_;
   const Fleet& fleet_;
   Keep keep_;
+  transport::SshOptions ssh_;
   std::map<std::string, std::unique_ptr<txn::WitnessPort>> witnesses_;  ///< by host, path and id
 };
 

@@ -41,7 +41,12 @@ PrepareRequest<State> prepare_request(const txn::Preparation& what, State model:
 }
 
 OpenRequest open_request(const model::Cluster& cluster, const model::Driven& thing) {
-  return {cluster.name, cluster.domain, thing.name, thing.address, thing.options};
+  OpenRequest request{cluster.name, cluster.domain, thing.name, thing.address, thing.options};
+  // How the cluster reaches machines over SSH holds for drivers too, unless their own options say something else.
+  const Json host = thing.options.value("host", Json());
+  const bool by_ssh = host.is_string() && host.get_ref<const std::string&>().starts_with("ssh://");
+  if (by_ssh && !thing.options.contains("ssh")) request.options["ssh"] = cluster.ssh;
+  return request;
 }
 
 template <class Things>

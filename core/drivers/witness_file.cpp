@@ -55,6 +55,29 @@ bool held_by_another_host(const model::WitnessRegister& now, const txn::ClaimReq
 
 }  // namespace
 
+class FileWitness::Patience {
+ public:
+  explicit Patience(const CallOptions& options)
+      : until_(std::chrono::steady_clock::now() + options.timeout), sink_(options.sink) {}
+
+  [[nodiscard]] transport::Limits limits() const {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until_ - std::chrono::steady_clock::now());
+    transport::Limits limits;
+    limits.timeout = std::max(left, std::chrono::milliseconds(0));
+    if (sink_ != nullptr) limits.cancelled = [sink = sink_] { return sink->cancelled(); };
+    return limits;
+  }
+  /// DEADLINE where no time is left for a next step.
+  [[nodiscard]] Result<void> check(const std::string& path) const {
+    if (std::chrono::steady_clock::now() < until_ && (sink_ == nullptr || !sink_->cancelled())) return {};
+    return Error{Status::deadline, "no time was left for the witness at " + path, {}};
+  }
+
+ private:
+  std::chrono::steady_clock::time_point until_;
+  CallSink* sink_;
+};
+
 FileWitness::FileWitness(std::shared_ptr<transport::Host> host, std::string cluster, model::Witness where)
     : host_(std::move(host)), cluster_(std::move(cluster)), where_(std::move(where)) {}
 
@@ -73,10 +96,11 @@ Result<void> FileWitness::check_place() const {
                {}};
 }
 
-Result<std::optional<FileWitness::Held>> FileWitness::read() {
+Result<std::optional<FileWitness::Held>> FileWitness::read(const Patience& patience) {
   K4T_TRY(check_place());
   const std::string path = register_path();
-  auto text = host_->read_file(path);
+  K4T_TRY(patience.check(path));
+  auto text = host_->read_file(path, patience.limits());
   if (text.status() == Status::not_found) return std::optional<Held>();
   if (!text) return text.error();
   K4T_ASSIGN(auto now, parse<model::WitnessRegister>(*text, path));
@@ -92,14 +116,17 @@ Result<std::optional<FileWitness::Held>> FileWitness::read() {
   return std::optional<Held>(Held{*std::move(text), std::move(now)});
 }
 
-Result<void> FileWitness::swap(const std::optional<Held>& held, const model::WitnessRegister& next) {
+Result<void> FileWitness::swap(const std::optional<Held>& held, const model::WitnessRegister& next,
+                               const Patience& patience) {
+  K4T_TRY(patience.check(register_path()));
   const std::optional<std::string> expected = held ? std::optional<std::string>(held->text) : std::nullopt;
-  return host_->swap_file(register_path(), expected, Json(next).dump() + "\n", kMode);
+  return host_->swap_file(register_path(), expected, Json(next).dump() + "\n", kMode, patience.limits());
 }
 
-Result<txn::WitnessAnswer> FileWitness::claim(const txn::ClaimRequest& request, const CallOptions& /*options*/) {
+Result<txn::WitnessAnswer> FileWitness::claim(const txn::ClaimRequest& request, const CallOptions& options) {
+  const Patience patience(options);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    K4T_ASSIGN(const auto held, read());
+    K4T_ASSIGN(const auto held, read(patience));
     if (!held && !request.initialise) return blank(register_path());
     model::WitnessRegister next{cluster_, where_.id, {}, {}, false, {}};
     if (held) {
@@ -109,33 +136,35 @@ Result<txn::WitnessAnswer> FileWitness::claim(const txn::ClaimRequest& request, 
       }
       if (request.epoch < next.promised) return txn::WitnessAnswer{false, next};
     } else {
-      K4T_TRY(host_->make_folder(where_.path, 0700));
+      K4T_TRY(host_->make_folder(where_.path, 0700, patience.limits()));
     }
     next.promised = request.epoch;
     next.holder = request.holder;
     next.open = true;
-    const auto swapped = swap(held, next);
+    const auto swapped = swap(held, next, patience);
     if (swapped) return txn::WitnessAnswer{true, next};
     if (swapped.status() != Status::conflict) return swapped.error();
   }
   return out_of_attempts(register_path());
 }
 
-Result<void> FileWitness::store(const model::Record& record) {
-  K4T_TRY(host_->put_file(record_path(record.txn), Json(record).dump() + "\n", kMode));
+Result<void> FileWitness::store(const model::Record& record, const Patience& patience) {
+  K4T_TRY(patience.check(record_path(record.txn)));
+  K4T_TRY(host_->put_file(record_path(record.txn), Json(record).dump() + "\n", kMode, patience.limits()));
   platform::step("record stored at " + where_.id);
   return {};
 }
 
 Result<txn::WitnessAnswer> FileWitness::vote(const model::Epoch& epoch, const model::Record& record,
-                                             const CallOptions& /*options*/) {
+                                             const CallOptions& options) {
+  const Patience patience(options);
   if (!is_plain(record.txn) || !model::is_authentic(record)) {
     return Error{Status::invalid_argument, "the record to vote for does not have the name of its content", {}};
   }
   const model::Vote vote{epoch, record.version, record.txn};
   bool stored = false;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    K4T_ASSIGN(const auto held, read());
+    K4T_ASSIGN(const auto held, read(patience));
     if (!held) return blank(register_path());
     model::WitnessRegister next = held->now;
     const bool same_epoch = next.vote && next.vote->epoch == epoch;
@@ -147,7 +176,7 @@ Result<txn::WitnessAnswer> FileWitness::vote(const model::Epoch& epoch, const mo
           Status::fatal, "one run asked witness " + where_.id + " to vote for two contents of one version", {}};
     }
     if (next.vote == vote) return txn::WitnessAnswer{true, next};
-    if (!stored) K4T_TRY(store(record));
+    if (!stored) K4T_TRY(store(record, patience));
     stored = true;
     if (next.promised != epoch) {
       next.holder = "run " + epoch.run;  // it never claimed here, so that nobody said who it is
@@ -155,23 +184,28 @@ Result<txn::WitnessAnswer> FileWitness::vote(const model::Epoch& epoch, const mo
     }
     next.promised = epoch;
     next.vote = vote;
-    const auto swapped = swap(held, next);
+    const auto swapped = swap(held, next, patience);
     if (swapped) return txn::WitnessAnswer{true, next};
     if (swapped.status() != Status::conflict) return swapped.error();
   }
   return out_of_attempts(register_path());
 }
 
-Result<std::optional<model::WitnessRegister>> FileWitness::peek(const CallOptions& /*options*/) {
-  K4T_ASSIGN(const auto held, read());
+Result<std::optional<model::WitnessRegister>> FileWitness::peek(const CallOptions& options) {
+  const Patience patience(options);
+  K4T_ASSIGN(const auto held, read(patience));
   if (!held) return std::optional<model::WitnessRegister>();
   return std::optional<model::WitnessRegister>(held->now);
 }
 
-Result<model::Record> FileWitness::fetch(const std::string& txn, const CallOptions& /*options*/) {
+Result<model::Record> FileWitness::fetch(const std::string& txn, const CallOptions& options) {
+  return fetch_record(txn, Patience(options));
+}
+
+Result<model::Record> FileWitness::fetch_record(const std::string& txn, const Patience& patience) {
   K4T_TRY(check_place());
   if (!is_plain(txn)) return Error{Status::invalid_argument, "not the name of a record", txn.substr(0, 64)};
-  K4T_ASSIGN(const auto text, host_->read_file(record_path(txn)));
+  K4T_ASSIGN(const auto text, host_->read_file(record_path(txn), patience.limits()));
   K4T_ASSIGN(auto record, parse<model::Record>(text, record_path(txn)));
   if (record.txn != txn || !model::is_authentic(record)) {
     return Error{Status::fatal, record_path(txn) + " is damaged: its content does not have that name", {}};
@@ -179,16 +213,17 @@ Result<model::Record> FileWitness::fetch(const std::string& txn, const CallOptio
   return record;
 }
 
-Result<void> FileWitness::close(const model::Epoch& epoch, const CallOptions& /*options*/) {
+Result<void> FileWitness::close(const model::Epoch& epoch, const CallOptions& options) {
+  const Patience patience(options);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    K4T_ASSIGN(const auto held, read());
+    K4T_ASSIGN(const auto held, read(patience));
     if (!held) return blank(register_path());
     if (held->now.promised != epoch || !held->now.open) return {};
     model::WitnessRegister next = held->now;
     next.open = false;
-    const auto swapped = swap(held, next);
+    const auto swapped = swap(held, next, patience);
     if (swapped) {
-      if (next.vote) prune(*next.vote);
+      if (next.vote) prune(*next.vote, patience);
       return {};
     }
     if (swapped.status() != Status::conflict) return swapped.error();
@@ -198,13 +233,14 @@ Result<void> FileWitness::close(const model::Epoch& epoch, const CallOptions& /*
 
 // A vote for a version says that its base is decided, so that no claim can choose anything older. Any doubt keeps a
 // file.
-void FileWitness::prune(const model::Vote& vote) {
-  const auto names = host_->list_folder(where_.path);
+void FileWitness::prune(const model::Vote& vote, const Patience& patience) {
+  static_cast<void>(host_->sweep_folder(where_.path, patience.limits()));
+  const auto names = host_->list_folder(where_.path, patience.limits());
   if (!names) return;
   std::set<std::string> named;
   for (const auto& name : *names) {
     if (!has_form(name, kRegisterPrefix)) continue;
-    const auto text = host_->read_file(where_.path + "/" + name);
+    const auto text = host_->read_file(where_.path + "/" + name, patience.limits());
     if (!text) return;
     const auto other = parse<model::WitnessRegister>(*text, name);
     if (!other) return;
@@ -214,10 +250,10 @@ void FileWitness::prune(const model::Vote& vote) {
     if (!has_form(name, kRecordPrefix)) continue;
     const std::string txn = name.substr(kRecordPrefix.size(), name.size() - kRecordPrefix.size() - kSuffix.size());
     if (named.contains(txn)) continue;
-    const auto record = fetch(txn, {});
+    const auto record = fetch_record(txn, patience);
     if (!record || record->version + 1 >= vote.version) continue;
     // What stays after a failure is deleted by a later run.
-    static_cast<void>(host_->remove_file(record_path(txn)));
+    static_cast<void>(host_->remove_file(record_path(txn), patience.limits()));
   }
 }
 

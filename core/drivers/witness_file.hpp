@@ -15,6 +15,9 @@ namespace k4t::drivers {
 /// it. A register that cannot be understood is FATAL and stays as it is; only a file that is known to be absent is
 /// BLANK.
 ///
+/// Every call keeps its deadline, as far as the host's file operations do. Over SSH a run that dies at any moment
+/// leaves the register as it was or as it was to be; a record that no vote names is deleted by a later run's close.
+///
 /// Thread-safe as far as the host is; masters on several machines exclude each other by the swap.
 class FileWitness : public txn::WitnessPort {
  public:
@@ -26,7 +29,7 @@ class FileWitness : public txn::WitnessPort {
   Result<std::optional<model::WitnessRegister>> peek(const CallOptions& options) override;
   Result<model::Record> fetch(const std::string& txn, const CallOptions& options) override;
   /// Also deletes the records that nobody can ask for any more: those older than the base of this witness's vote that
-  /// no register in the folder names.
+  /// no register in the folder names, and what dead runs left half written.
   Result<void> close(const model::Epoch& epoch, const CallOptions& options) override;
 
  private:
@@ -39,10 +42,14 @@ class FileWitness : public txn::WitnessPort {
   [[nodiscard]] Result<void> check_place() const;
   [[nodiscard]] std::string register_path() const;
   [[nodiscard]] std::string record_path(const std::string& txn) const;
-  Result<std::optional<Held>> read();
-  Result<void> swap(const std::optional<Held>& held, const model::WitnessRegister& next);
-  Result<void> store(const model::Record& record);
-  void prune(const model::Vote& vote);
+  /// What one call may still take; told anew for each step of it.
+  class Patience;
+
+  Result<std::optional<Held>> read(const Patience& patience);
+  Result<void> swap(const std::optional<Held>& held, const model::WitnessRegister& next, const Patience& patience);
+  Result<void> store(const model::Record& record, const Patience& patience);
+  Result<model::Record> fetch_record(const std::string& txn, const Patience& patience);
+  void prune(const model::Vote& vote, const Patience& patience);
 
   std::shared_ptr<transport::Host> host_;
   std::string cluster_;

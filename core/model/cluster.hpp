@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "k4t/json.hpp"
+#include "k4t/ssh.hpp"
 
 /// What k4t.toml says, validated. Every name here is unique in its kind and matches [a-z0-9]([a-z0-9-]*[a-z0-9])?.
 
@@ -59,6 +60,7 @@ struct Cluster {
   std::vector<Driven> gateways;
   std::vector<Driven> dns;
   std::vector<Witness> witnesses;
+  transport::SshOptions ssh;  ///< how witnesses and, where their options do not say, drivers reach ssh:// hosts
 };
 
 }  // namespace k4t::model

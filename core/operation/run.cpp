@@ -60,7 +60,9 @@ class Run::Relay final : public txn::Listener {
 Run::Run(const Environment& environment)
     : env_(environment),
       relay_(std::make_shared<Relay>(environment.reporter)),
-      ports_(environment.cluster.name, environment.fleet, [this](const txn::Note& note) { return keep(note); }) {}
+      ports_(
+          environment.cluster.name, environment.fleet, [this](const txn::Note& note) { return keep(note); },
+          environment.cluster.ssh) {}
 
 /// Registers are told apart by "run.n", so no two runs share an id.
 std::string Run::next_id() {

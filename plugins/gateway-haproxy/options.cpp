@@ -1,5 +1,6 @@
 #include "haproxy_driver.hpp"
 #include "k4t/gateway_rules.hpp"
+#include "k4t/ssh.hpp"
 #include "syntax.hpp"
 
 namespace k4t::haproxy {
@@ -7,6 +8,7 @@ namespace {
 
 struct Options {
   std::string host = "local";
+  transport::SshOptions ssh;
   std::vector<std::string> config = {"/etc/haproxy/haproxy.cfg"};
   std::string file = "/etc/haproxy/k4t.cfg";
   std::string binary = "/usr/sbin/haproxy";
@@ -14,7 +16,7 @@ struct Options {
   std::optional<std::string> listen;
   std::uint32_t hard_stop_after_s = 3600;
 };
-K4T_JSON(Options, host, config, file, binary, master_socket, listen, hard_stop_after_s)
+K4T_JSON(Options, host, ssh, config, file, binary, master_socket, listen, hard_stop_after_s)
 
 Json text_option(const char* description, const std::string& fallback) {
   return {{"type", "string"}, {"minLength", 1}, {"description", description}, {"default", fallback}};
@@ -26,7 +28,9 @@ Json options_schema() {
       {"type", "object"},
       {"additionalProperties", false},
       {"properties",
-       {{"host", text_option("The machine on which HAProxy runs: \"local\".", defaults.host)},
+       {{"host",
+         text_option("The machine on which HAProxy runs: \"local\" or \"ssh://[user@]host[:port]\".", defaults.host)},
+        {"ssh", transport::ssh_options_schema()},
         {"config",
          {{"type", "array"},
           {"items", {{"type", "string"}, {"minLength", 1}}},
@@ -97,7 +101,7 @@ Result<std::unique_ptr<gateway::Driver>> open_driver(const OpenRequest& request,
     return invalid("listen", "'" + listen + "' is no IPv4 or IPv6 address in its usual spelling");
   }
   if (options.hard_stop_after_s == 0) return invalid("hard_stop_after_s", "must be at least 1");
-  K4T_ASSIGN(auto host, transport::open_host(options.host));
+  K4T_ASSIGN(auto host, transport::open_host(options.host, options.ssh));
   Paths paths{options.config, options.file, options.binary, options.master_socket};
   Placement placement{listen, paths.server_state(), options.hard_stop_after_s};
   return std::unique_ptr<gateway::Driver>(

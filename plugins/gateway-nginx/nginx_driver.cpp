@@ -106,7 +106,7 @@ Manifest manifest() {
 
 Result<std::unique_ptr<gateway::Driver>> open_driver(const OpenRequest& request, Call& /*call*/) {
   K4T_ASSIGN(const Options options, read_options(request));
-  K4T_ASSIGN(auto host, transport::open_host(options.host));
+  K4T_ASSIGN(auto host, transport::open_host(options.host, options.ssh));
   return std::unique_ptr<gateway::Driver>(std::make_unique<NginxDriver>(std::move(host), options));
 }
 

@@ -56,8 +56,9 @@ Json options_schema() {
   Json properties = {
       {"host",
        {{"type", "string"},
-        {"description", "where nginx runs: \"local\" or what else the transport reaches"},
+        {"description", "where nginx runs: \"local\" or \"ssh://[user@]host[:port]\""},
         {"default", defaults.host}}},
+      {"ssh", transport::ssh_options_schema()},
       {"config", path_schema("nginx's main configuration file", defaults.config)},
       {"folder",
        path_schema("the folder that k4t owns; the main configuration includes its live/ files", defaults.folder)},

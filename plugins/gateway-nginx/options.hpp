@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "k4t/plugin.hpp"
+#include "k4t/ssh.hpp"
 #include "render.hpp"
 
 namespace k4t::nginx {
@@ -12,6 +13,7 @@ namespace k4t::nginx {
 /// The options of one nginx gateway; README.md explains each.
 struct Options {
   std::string host = "local";
+  transport::SshOptions ssh;  ///< for a host ssh://…
   std::string config = "/etc/nginx/nginx.conf";
   std::string folder = "/etc/nginx/k4t";
   std::string binary = "nginx";
@@ -22,7 +24,7 @@ struct Options {
 
   [[nodiscard]] Placement placement() const { return {listen, status_port}; }
 };
-K4T_JSON(Options, host, config, folder, binary, prefix, pid_file, status_port, listen)
+K4T_JSON(Options, host, ssh, config, folder, binary, prefix, pid_file, status_port, listen)
 
 /// JSON Schema (draft 7) of the options.
 Json options_schema();

@@ -69,7 +69,7 @@ Result<void> check_time(std::string_view option, std::uint32_t time_ms) {
 }
 
 Json path_schema(const char* description) {
-  return {{"type", "string"}, {"pattern", "^/"}, {"description", description}};
+  return {{"type", "string"}, {"pattern", "^(/.*)?$"}, {"description", description}};
 }
 
 Json time_schema(const char* description, std::uint32_t value_ms) {
@@ -95,11 +95,11 @@ Json ssh_options_schema() {
       {"properties",
        {{"identity", std::move(identity)},
         {"passphrase_file", path_schema("A file whose first line decrypts the keys")},
-        {"known_hosts", path_schema("The only file whose host keys are believed; without it the user's and the "
+        {"known_hosts", path_schema("The only file whose host keys are believed; empty: the user's and the "
                                     "system's")},
         {"jump",
          {{"type", "string"},
-          {"pattern", "^ssh://"},
+          {"pattern", "^(ssh://.*)?$"},
           {"description", "A host to go through, ssh://[user@]host[:port]"}}},
         {"connect_timeout_ms", time_schema("For connecting and authentication together", defaults.connect_timeout_ms)},
         {"keep_alive_ms", time_schema("A server that is silent so long is asked, and after as long again given up",

@@ -57,8 +57,7 @@ SshdServer::SshdServer(const std::string& settings) : port_(free_port()) {
   make_key(path("host_key"), "ed25519");
   make_key(identity(), "ed25519");
   fs::copy_file(identity() + ".pub", authorized_keys());
-  std::string key = Scratch::read(path("host_key.pub"));
-  scratch_.write("known_hosts", "[127.0.0.1]:" + std::to_string(port_) + " " + key, 0644);
+  know_at(port_);
   scratch_.write("sshd_config",
                  settings + "\nListenAddress 127.0.0.1\nPort " + std::to_string(port_) + "\nHostKey " +
                      path("host_key") + "\nAuthorizedKeysFile " + authorized_keys() +
@@ -86,6 +85,10 @@ void SshdServer::thaw() const { signal_all(SIGCONT); }
 void SshdServer::signal_all(int number) const { signal_tree(server_->pid(), number); }
 
 void SshdServer::change_host_key() const { make_key(path("host_key"), "ed25519"); }
+
+void SshdServer::know_at(std::uint16_t port) const {
+  std::ofstream(known_hosts(), std::ios::app) << "[127.0.0.1]:" << port << " " << Scratch::read(path("host_key.pub"));
+}
 
 std::size_t SshdServer::logins() const {
   std::ifstream in(log());

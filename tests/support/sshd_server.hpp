@@ -30,6 +30,8 @@ class SshdServer {
   void thaw() const;
   /// Another host key from the next start on.
   void change_host_key() const;
+  /// known_hosts believes its host key at another port of 127.0.0.1 too.
+  void know_at(std::uint16_t port) const;
 
   /// How many clients have authenticated since the first start.
   [[nodiscard]] std::size_t logins() const;

@@ -53,6 +53,13 @@ removal_limit = "10%"
 availability = {gateways = "all", dns = "all"}
 [plugins]
 folders = ["plugins", "/opt/plugins/../more"]
+[ssh]
+identity = ["keys/id_ed25519", "/root/.ssh/id_rsa"]
+passphrase_file = "keys/passphrase"
+known_hosts = "known_hosts"
+jump = "ssh://k4t@192.0.2.99"
+connect_timeout = "3s"
+keep_alive = "500ms"
 [[node]]
 name = "n1"
 driver = "docker"
@@ -95,6 +102,13 @@ path = "/srv/w/"
   EXPECT_TRUE(cluster.gateways.empty());
   EXPECT_EQ(cluster.witnesses.at(0), (model::Witness{"w1", "local", "/etc/k4t/w"}));
   EXPECT_EQ(cluster.witnesses.at(1), (model::Witness{"w2", "ssh://k4t@192.0.2.21:22", "/srv/w/"}));
+  const transport::SshOptions ssh{{"/etc/k4t/keys/id_ed25519", "/root/.ssh/id_rsa"},
+                                  "/etc/k4t/keys/passphrase",
+                                  "/etc/k4t/known_hosts",
+                                  "ssh://k4t@192.0.2.99",
+                                  3000,
+                                  500};
+  EXPECT_TRUE(cluster.ssh == ssh);
 }
 
 TEST(ClusterFileTest, WrongKeysAndTypesAreNamedWithTheirPlaceAndRemedy) {
@@ -109,7 +123,8 @@ TEST(ClusterFileTest, WrongKeysAndTypesAreNamedWithTheirPlaceAndRemedy) {
        "15:11 022 'address' is a date or time | write the IPv4 or IPv6 address of one machine\n"},
       {last_line, last_line + "options = 1\n", "16:11 022 'options' is a whole number | write a table\n"},
       {last_line, last_line + "[monitoring]\n",
-       "16:2 020 unknown key \"monitoring\" in k4t.toml | the keys here are: cluster, plugins, node, gateway, dns, "
+       "16:2 020 unknown key \"monitoring\" in k4t.toml | the keys here are: cluster, plugins, ssh, node, gateway, "
+       "dns, "
        "witness\n"},
       {"[[node]]", "[[nod]]",
        "1:1 021 k4t.toml has no 'node' | add 'node', one [[node]] table each\n"
@@ -179,6 +194,13 @@ TEST(ClusterFileTest, NamesAndPlacesMayNotBeUsedTwice) {
        "address\n"},
       {last_line, last_line + "[[witness]]\nid = \"a\"\npath = \"/w\"\n[[witness]]\nid = \"b\"\npath = \"/x/../w\"\n",
        "21:8 035 witness \"b\" has the folder of witness \"a\" | give each its own folder, on a machine of its own\n"},
+      {last_line,
+       last_line +
+           "[[witness]]\nid = \"a\"\npath = \"/w\"\nhost = \"ssh://192.0.2.1\"\n[[witness]]\nid = \"b\"\npath = "
+           "\"/w\"\nhost = \"ssh://root@192.0.2.1:22\"\n",
+       "22:8 035 witness \"b\" has the folder of witness \"a\" | give each its own folder, on a machine of its own\n"},
+      {last_line, last_line + "[ssh]\njump = \"local\"\n",
+       "17:8 023 'jump' is \"local\": it is this machine | write \"ssh://[user@]host[:port]\"\n"},
       {last_line, last_line + "[[witness]]\nid = \"a\"\npath = \"w\"\nhost = \"ssh://192.0.2.1\"\n",
        "18:8 023 'path' is \"w\": relative, on another machine | write the absolute path\n"},
   });
