@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 using runtime::Phase;
 
 constexpr int kStep_ms = 10;
+constexpr int kClaims = 100;
 constexpr const char* kNew = ".new-";    ///< being made; nobody knows its name yet
 constexpr const char* kGone = ".gone-";  ///< being deleted; its name is free again
 
@@ -158,12 +159,21 @@ Result<runtime::Instance> ProcessDriver::create(const runtime::InstanceSpec& spe
   return create_folder(spec, launch);
 }
 
+/// A folder to be filled, with the lock that keeps it from being swept. A sweep can come before the lock and delete it.
+Result<Descriptor> ProcessDriver::claim_new_folder(const std::string& name, std::string& path) const {
+  for (int attempt = 0; attempt < kClaims; ++attempt) {
+    path = options_.folder + "/" + kNew + name + "-XXXXXX";
+    if (::mkdtemp(path.data()) == nullptr) return system_error("cannot make a folder in " + options_.folder);
+    Descriptor claimed(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (claimed.valid() && ::flock(claimed.get(), LOCK_EX) == 0 && ::access(path.c_str(), F_OK) == 0) return claimed;
+  }
+  return Error{Status::busy, "new folders in " + options_.folder + " are deleted as soon as they are made", {}};
+}
+
 /// The folder gets its name when everything is in it, so that half an instance is never seen.
 Result<runtime::Instance> ProcessDriver::create_folder(const runtime::InstanceSpec& spec, const Launch& launch) {
-  std::string fresh = options_.folder + "/" + kNew + spec.name + "-XXXXXX";
-  if (::mkdtemp(fresh.data()) == nullptr) return system_error("cannot make a folder in " + options_.folder);
-  const Descriptor claimed(::open(fresh.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  ::flock(claimed.get(), LOCK_EX);
+  std::string fresh;
+  K4T_ASSIGN(const Descriptor claimed, claim_new_folder(spec.name, fresh));
   const InstanceFolder folder = folder_of(spec.name);
   Result<void> made = fill_folder(InstanceFolder(fresh), launch);
   int error = 0;

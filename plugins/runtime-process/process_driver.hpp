@@ -32,6 +32,7 @@ class ProcessDriver final : public runtime::Driver {
   [[nodiscard]] InstanceFolder folder_of(const std::string& name) const;
   /// Excludes other drivers from changing the instance. NOT_FOUND: there is none. BUSY: another does not let go.
   Result<Descriptor> lock_folder(const InstanceFolder& folder, const Call& call) const;
+  Result<Descriptor> claim_new_folder(const std::string& name, std::string& path) const;
   Result<runtime::Instance> create_folder(const runtime::InstanceSpec& spec, const Launch& launch);
   Result<void> fill_folder(const InstanceFolder& folder, const Launch& launch) const;
   Result<void> launch_supervisor(const InstanceFolder& folder, const Launch& launch, Call& call) const;

@@ -257,6 +257,23 @@ TEST_F(ProcessTest, NothingIsLeftAfterRemove) {
   for (const auto& group : groups) EXPECT_FALSE(std::filesystem::exists(group)) << group;
 }
 
+TEST_F(ProcessTest, CallsThatCreateAtTheSameTimeDoNotSweepEachOther) {
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([this, caller] {
+      const auto driver = open_driver();
+      DirectCallee<runtime::Kind> callee(*driver);
+      for (int number = 0; number < 100; ++number) {
+        auto spec = script("exit 0");
+        spec.name = "shop-web-" + std::to_string(caller) + "-" + std::to_string(number);
+        const auto created = invoke<method::Create>(callee, spec);
+        EXPECT_TRUE(created) << created.error().message;
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+}
+
 TEST_F(ProcessTest, WhatDeadCallsLeftHalfDoneIsSweptAndNeverListed) {
   for (const char* name : {".new-shop-web-2-abcdef", ".gone-shop-web-3-17"}) {
     std::filesystem::create_directories(root_ + "/" + name);
