@@ -32,18 +32,14 @@ inline constexpr std::string_view listeners_overlap = "K4T-CFG-032";
 inline constexpr std::string_view unmatched_labels = "K4T-CFG-033";
 inline constexpr std::string_view ports_overlap = "K4T-CFG-034";
 inline constexpr std::string_view place_used_twice = "K4T-CFG-035";
-inline constexpr std::string_view no_gateway = "K4T-CFG-036";
 inline constexpr std::string_view option_refused = "K4T-CFG-040";
 inline constexpr std::string_view options_schema_unusable = "K4T-CFG-041";
 
-inline constexpr std::array all = {missing_file,     unreadable_file,   not_a_file,
-                                   file_too_large,   writable_by_all,   not_utf8,
-                                   syntax,           nested_too_deeply, defined_twice,
-                                   unknown_key,      missing_key,       wrong_type,
-                                   impossible_value, reserved_name,     control_character,
-                                   text_too_long,    keys_exclude,      wrong_count,
-                                   name_used_twice,  dangling_name,     listeners_overlap,
-                                   unmatched_labels, ports_overlap,     place_used_twice,
-                                   no_gateway,       option_refused,    options_schema_unusable};
+inline constexpr std::array all = {
+    missing_file,     unreadable_file,        not_a_file,        file_too_large,   writable_by_all, not_utf8,
+    syntax,           nested_too_deeply,      defined_twice,     unknown_key,      missing_key,     wrong_type,
+    impossible_value, reserved_name,          control_character, text_too_long,    keys_exclude,    wrong_count,
+    name_used_twice,  dangling_name,          listeners_overlap, unmatched_labels, ports_overlap,   place_used_twice,
+    option_refused,   options_schema_unusable};
 
 }  // namespace k4t::config::id

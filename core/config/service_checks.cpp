@@ -90,13 +90,6 @@ void check_listeners(const std::vector<Declared>& services, const std::string& d
   }
 }
 
-void check_gateways_exist(const Declared& declared) {
-  const Value* exposes = declared.value->find("expose");
-  if (exposes == nullptr || exposes->items.empty()) return;
-  declared.report->error(exposes->items.front().at, id::no_gateway, "a port is exposed, but the cluster has no gateway",
-                         "add a [[gateway]] to k4t.toml, or remove [[service.expose]]");
-}
-
 bool has_labels(const model::Node& node, const std::map<std::string, std::string>& labels) {
   for (const auto& [key, value] : labels) {
     const auto found = node.labels.find(key);
@@ -122,10 +115,7 @@ void check_services(const std::vector<Declared>& services, const model::Cluster&
   check_names(services);
   check_listeners(services, cluster.domain);
   if (cluster.nodes.empty()) return;
-  for (const auto& declared : services) {
-    if (cluster.gateways.empty()) check_gateways_exist(declared);
-    warn_of_unmatched_labels(declared, cluster);
-  }
+  for (const auto& declared : services) warn_of_unmatched_labels(declared, cluster);
 }
 
 }  // namespace k4t::config
