@@ -54,6 +54,60 @@ TEST(RandomSchedules, WithEverythingThatCanGoWrongKeepEveryInvariant) {
             << " versions decided, " << report.recoveries << " recoveries" << std::endl;
 }
 
+/// A schedule that is written down: each step is the first choice whose description begins so.
+class Script {
+ public:
+  explicit Script(const Config& config) : world_(config) {}
+
+  [[nodiscard]] bool take(const std::string& what) {
+    std::vector<Choice> all;
+    world_.choices(all);
+    for (const auto& choice : all) {
+      const std::string text = world_.describe(choice);
+      if (!text.starts_with(what)) continue;
+      told_ += text + "\n";
+      world_.take(choice);
+      return true;
+    }
+    return false;
+  }
+  /// Everything that a run sends arrives, until it is at its end.
+  void finish(const std::string& what) {
+    while (take(what)) continue;
+  }
+  [[nodiscard]] std::string told() const { return told_ + world_.describe(); }
+  [[nodiscard]] const World& world() const { return world_; }
+
+ private:
+  World world_;
+  std::string told_;
+};
+
+// A master whose store is lost makes a lost register again, while a run elsewhere still relies on its promise.
+TEST(ARegisterThatIsMadeAgain, HelpsNoRunThatRemembersTheLostOne) {
+  Config config;
+  config.gateways = 0;
+  config.hosts = 2;
+  config.ordered = false;
+  config.stores = true;
+  config.faults = 1;
+  config.crashes = 0;
+  config.wipes = 1;
+  config.store_faults = 1;
+  Script script(config);
+  for (const char* step : {"run b starts at host 0", "run b: claim w1 (1,b): delivered", "run b: claim w2 (1,b): lost",
+                           "w1 loses its state", "host 1 loses its store", "run a starts at host 1"}) {
+    ASSERT_TRUE(script.take(step)) << step << " is not possible after\n" << script.told();
+  }
+  script.finish("run a: claim");
+  for (const char* step : {"run a: prepare dns1", "run a: vote w1", "run a: vote w2"}) {
+    ASSERT_TRUE(script.take(step)) << step << " is not possible after\n" << script.told();
+  }
+  EXPECT_EQ(script.world().watcher().decided().size(), 1U);
+  script.finish("run b: ");
+  EXPECT_FALSE(script.world().violation()) << *script.world().violation() << "\n" << script.told();
+}
+
 class PlantedMistake : public ::testing::TestWithParam<MistakeText> {};
 
 TEST_P(PlantedMistake, IsFound) {

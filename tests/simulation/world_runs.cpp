@@ -73,9 +73,8 @@ txn::Settings World::settings_of(const Run& run, const std::string& id) const {
   const Store& store = *hosts_[run.host].store;
   settings.highest_counter = store.counter;
   if (store.latest) settings.witnesses = store.latest->state.witnesses;
-  for (const auto& known : {store.latest, store.proposed}) {
-    if (known) settings.known_records.push_back(known->record);
-  }
+  if (store.latest) settings.known_records.push_back(store.latest->record);
+  if (store.proposed && store.proposed != store.latest) settings.known_records.push_back(store.proposed->record);
   for (const auto& one : settings.witnesses) {
     if (!store.initialised.contains(one.id)) settings.fresh_witnesses.insert(one.id);
   }
