@@ -177,6 +177,18 @@ void print_error(const Globals& globals, const Error& error) {
   put(stderr, styled(indented, Style::dim, terminal.colours) + '\n');
 }
 
+void inherit_ssh(const plugin::Catalog& catalog, model::Cluster& cluster) {
+  const auto inherit = [&](auto& things, const char* kind) {
+    for (auto& thing : things) {
+      const auto library = catalog.find(kind, thing.driver);
+      if (library) drivers::inherit_ssh(thing, (*library)->manifest().options_schema, cluster.ssh);
+    }
+  };
+  inherit(cluster.nodes, runtime::Kind::name);
+  inherit(cluster.gateways, gateway::Kind::name);
+  inherit(cluster.dns, dns::Kind::name);
+}
+
 std::unique_ptr<Session> Session::open(const Globals& globals, const std::vector<std::string>& service_files) {
   auto loaded = config::load(globals.config_path, service_files, {default_plugin_folders()});
   auto diagnostics = loaded.diagnostics;
@@ -197,6 +209,7 @@ std::unique_ptr<Session> Session::open(const Globals& globals, const std::vector
   if (wrong || !globals.json) print_diagnostics(globals, diagnostics, loaded.sources);
   if (wrong) return nullptr;
   session->warnings_ = std::move(diagnostics);
+  inherit_ssh(session->catalog_, session->cluster_);
   session->fleet_ = std::make_unique<drivers::Fleet>(
       session->cluster_,
       [&catalog = session->catalog_](const std::string& driver, const std::string& kind,

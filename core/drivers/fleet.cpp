@@ -41,12 +41,7 @@ PrepareRequest<State> prepare_request(const txn::Preparation& what, State model:
 }
 
 OpenRequest open_request(const model::Cluster& cluster, const model::Driven& thing) {
-  OpenRequest request{cluster.name, cluster.domain, thing.name, thing.address, thing.options};
-  // How the cluster reaches machines over SSH holds for drivers too, unless their own options say something else.
-  const Json host = thing.options.value("host", Json());
-  const bool by_ssh = host.is_string() && host.get_ref<const std::string&>().starts_with("ssh://");
-  if (by_ssh && !thing.options.contains("ssh")) request.options["ssh"] = cluster.ssh;
-  return request;
+  return {cluster.name, cluster.domain, thing.name, thing.address, thing.options};
 }
 
 template <class Things>
@@ -57,6 +52,14 @@ auto* find_by_name(const Things& things, const std::string& name) {
 }
 
 }  // namespace
+
+void inherit_ssh(model::Driven& thing, const Json& options_schema, const transport::SshOptions& ssh) {
+  const auto host = thing.options.find("host");
+  const bool over_ssh =
+      host != thing.options.end() && host->is_string() && host->get_ref<const std::string&>().starts_with("ssh://");
+  const bool understood = options_schema.contains(Json::json_pointer("/properties/ssh"));
+  if (over_ssh && understood && !thing.options.contains("ssh")) thing.options["ssh"] = ssh;
+}
 
 NodeClient::NodeClient(model::Node node, Result<std::unique_ptr<Callee>> callee)
     : node_(std::move(node)), callee_(std::move(callee)) {}

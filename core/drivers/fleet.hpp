@@ -95,6 +95,10 @@ class DnsClient final : public ParticipantClient {
   Result<void> abort(const std::string& txn, const CallOptions& options) override;
 };
 
+/// How the cluster reaches machines over SSH holds for a thing on an ssh:// host too, if its driver has an option `ssh`
+/// and the user gave it nothing else. REQUIRES: the options fit the schema.
+void inherit_ssh(model::Driven& thing, const Json& options_schema, const transport::SshOptions& ssh);
+
 /// Everything that a cluster's configuration names, opened. A thing whose plugin is missing is there all the same: its
 /// calls fail with the reason, so that one broken plugin never hides the others.
 class Fleet {

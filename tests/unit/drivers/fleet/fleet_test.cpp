@@ -94,5 +94,26 @@ TEST_F(FleetTest, RepliesOfAnotherFormAreFatal) {
   EXPECT_EQ(answering(Json::array()).node("n1")->info().status(), Status::fatal);
 }
 
+TEST(InheritSsh, TheClustersOptionsHoldWhereTheDriverKnowsThemAndTheUserSaysNothingElse) {
+  const Json knowing = {{"properties", {{"host", Json::object()}, {"ssh", Json::object()}}}};
+  const Json ignorant = {{"properties", {{"host", Json::object()}}}};
+  transport::SshOptions ssh;
+  ssh.known_hosts = "/etc/k4t/known_hosts";
+  const auto inherited = [&](Json options, const Json& schema) {
+    model::Driven thing;
+    thing.options = std::move(options);
+    inherit_ssh(thing, schema, ssh);
+    return thing.options;
+  };
+  const Json far = {{"host", "ssh://192.0.2.21"}};
+  EXPECT_EQ(inherited(far, knowing).at("ssh").at("known_hosts"), "/etc/k4t/known_hosts");
+  EXPECT_EQ(inherited(far, ignorant), far);
+  EXPECT_EQ(inherited(Json::object(), knowing), Json::object());
+  const Json near = {{"host", "local"}};
+  EXPECT_EQ(inherited(near, knowing), near);
+  const Json own = {{"host", "ssh://192.0.2.21"}, {"ssh", {{"jump", "ssh://192.0.2.1"}}}};
+  EXPECT_EQ(inherited(own, knowing), own);
+}
+
 }  // namespace
 }  // namespace k4t::drivers
