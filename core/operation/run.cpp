@@ -28,6 +28,25 @@ std::string listed(const std::vector<std::string>& ids) {
 
 }  // namespace
 
+namespace {
+
+/// Witnesses that never voted beside participants that hold a version: a beginning would be a second one.
+Result<void> check_beginning(const txn::Assessment& assessment, const std::string& cluster) {
+  if (assessment.best) return {};
+  for (const auto& member : assessment.members) {
+    if (!member.seen || !member.seen->stored || member.seen->stored->cluster != cluster) continue;
+    return Error{Status::conflict,
+                 txn::to_string(member.who) + " holds version " + std::to_string(member.seen->stored->version) +
+                     " of this cluster, but none of the witnesses that k4t.toml names has ever voted: name the " +
+                     "cluster's own witnesses there, under their full ids as another master's `k4t witness ls` shows " +
+                     "them; where they are gone for good, see `k4t txn recover --force`",
+                 {}};
+  }
+  return {};
+}
+
+}  // namespace
+
 bool needs_catching_up(const txn::Member& member) {
   return member.listed && (member.standing == Standing::behind || member.standing == Standing::blank ||
                            member.standing == Standing::half);
@@ -119,6 +138,7 @@ Result<txn::Assessment> Run::look() {
 
 Result<txn::Assessment> Run::assess() {
   K4T_ASSIGN(auto assessment, look());
+  if (assessment.silent_witnesses.empty()) K4T_TRY(check_beginning(assessment, env_.cluster.name));
   if (assessment.majority) return assessment;
   // Where all witnesses answer and none has ever voted, nothing was ever decided. Else too little is known.
   if (assessment.silent_witnesses.empty() && !assessment.best) return assessment;

@@ -24,7 +24,8 @@ class Run {
   /// `environment` outlives this.
   explicit Run(const Environment& environment);
 
-  /// What can be said without claiming. UNAVAILABLE: too few witnesses answer to say anything.
+  /// What can be said without claiming. UNAVAILABLE: too few witnesses answer to say anything. CONFLICT: the witnesses
+  /// know nothing and a participant does.
   Result<txn::Assessment> assess();
   /// The same for people to look at, whatever answers.
   Result<txn::Assessment> look();

@@ -268,6 +268,16 @@ TEST_F(TransactionsTest, AChangeThatIsTriedAgainUsesFreshIds) {
   EXPECT_THAT(decided_ids(), SizeIs(5));
 }
 
+TEST_F(TransactionsTest, AMasterThatKnowsNothingAndNamesOtherWitnessesDoesNotBeginASecondTime) {
+  deploy("app:1");
+  configure({"w7", "w8", "w9"});
+  Lab fresh(scratch_.path() / "fresh", lab_);
+  const auto refused = fresh.apply({{Lab::web(1, "app:9")}, {}});
+  EXPECT_EQ(refused.status(), k4t::Status::conflict);
+  EXPECT_THAT(refused.error().message, HasSubstr("holds version 1 of this cluster"));
+  EXPECT_FALSE(fs::exists(scratch_.path() / "w7")) << "and makes no registers";
+}
+
 // ---- force ------------------------------------------------------------------------------------------------------
 
 class Forced : public TransactionsTest {
