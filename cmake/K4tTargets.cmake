@@ -122,7 +122,7 @@ function(k4t_plugin name)
   install(TARGETS ${name} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/k4t/plugins")
 endfunction()
 
-# k4t_test(NAME LABEL unit|loader|simulation|integration|crash|e2e SOURCES … [LINK …] [WHOLE] [TIMEOUT seconds]):
+# k4t_test(NAME LABEL unit|loader|simulation|integration|crash|e2e|pairs SOURCES … [LINK …] [WHOLE] [TIMEOUT seconds]):
 # a GoogleTest program. Each case is a CTest test of its own; with WHOLE the program is one test, for cases that share a
 # costly server. Only unit tests exist in sanitizer builds.
 function(k4t_test name)

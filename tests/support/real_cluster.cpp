@@ -23,56 +23,108 @@ std::string program() { return std::string(K4T_BINARY_DIR) + "/bin/k4t"; }
 
 }  // namespace
 
-std::string RealCluster::missing() {
+std::string RealCluster::missing(const RealClusterOptions& options) {
   if (::geteuid() != 0) return "a cluster of real servers needs root";
-  if (!NginxServer::available()) return "nginx with its stream module is not installed";
-  if (!HaproxyServer::available()) return "HAProxy is not installed";
-  if (!BindServer::installed()) return "BIND is not installed";
+  for (const auto& kind : options.gateways) {
+    if (kind == "nginx" && !NginxServer::available()) return "nginx with its stream module is not installed";
+    if (kind == "haproxy" && !HaproxyServer::available()) return "HAProxy is not installed";
+  }
+  for (const auto& kind : options.dns) {
+    if (auto why = name_server_missing(kind); !why.empty()) return why;
+  }
   return {};
 }
 
 RealCluster::RealCluster(const RealClusterOptions& options)
-    : http_port_(free_port()),
-      tcp_port_(free_port()),
-      first_port_(20000),
-      status_port_(free_port()),
-      docker_(!options.docker_host.empty()),
-      nginx_(scratch_, "nginx"),
-      haproxy_(scratch_, "haproxy"),
-      ns1_({domain, {}, true}),
-      ns2_({domain, {}, true}) {
-  nginx_.start();
-  haproxy_.start();
+    : http_port_(free_port()), tcp_port_(free_port()), docker_(!options.docker_host.empty()) {
+  for (const auto& kind : options.gateways) add_gateway(kind);
+  for (const auto& kind : options.dns) dns_.push_back(make_name_server(kind, domain));
   fs::create_directories(folder() / "services");
   write_config(options);
 }
 
+void RealCluster::add_gateway(const std::string& kind) {
+  Gateway gateway;
+  gateway.name = "gw" + std::to_string(gateways_.size() + 1);
+  gateway.address = gateway_address(gateways_.size());
+  if (kind == "nginx") {
+    gateway.status_port = free_port();
+    gateway.nginx = std::make_unique<NginxServer>(scratch_, gateway.name);
+    gateway.nginx->start();
+  } else {
+    gateway.haproxy = std::make_unique<HaproxyServer>(scratch_, gateway.name);
+    gateway.haproxy->start();
+  }
+  gateways_.push_back(std::move(gateway));
+}
+
+std::string RealCluster::settings(const Gateway& gateway) {
+  const std::string head = "\n[[gateway]]\nname = \"" + gateway.name + "\"\naddress = \"" + gateway.address + "\"\n";
+  if (gateway.nginx != nullptr) {
+    const NginxServer& nginx = *gateway.nginx;
+    return head + "driver = \"nginx\"\noptions.config = \"" + nginx.config().string() + "\"\noptions.folder = \"" +
+           nginx.folder().string() + "\"\noptions.pid_file = \"" + nginx.pid_file().string() +
+           "\"\noptions.status_port = " + std::to_string(gateway.status_port) + "\n";
+  }
+  const HaproxyServer& haproxy = *gateway.haproxy;
+  return head + "driver = \"haproxy\"\noptions.config = [\"" + haproxy.config().string() + "\"]\noptions.file = \"" +
+         haproxy.file().string() + "\"\noptions.master_socket = \"" + haproxy.master_socket().string() + "\"\n";
+}
+
 void RealCluster::write_config(const RealClusterOptions& options) const {
-  std::string text = "[cluster]\nname = \"demo\"\ndomain = \"" + std::string(domain) +
-                     "\"\nstate = \"state\"\ndns_ttl = \"1s\"\naccept_single_copy = true\n\n[cluster.availability]\ngateways = \"" +
-                     options.availability + "\"\ndns = \"" + options.availability + "\"\n\n[plugins]\nfolders = [\"" +
-                     K4T_BINARY_DIR + "/plugins\"]\n\n[[node]]\nname = \"n1\"\naddress = \"127.0.0.1\"\nports = \"" +
-                     std::to_string(first_port_) + "-" + std::to_string(first_port_ + 999) + "\"\n";
+  std::string text =
+      "[cluster]\nname = \"demo\"\ndomain = \"" + std::string(domain) +
+      "\"\nstate = \"state\"\ndns_ttl = \"1s\"\naccept_single_copy = true\n\n[cluster.availability]\ngateways = \"" +
+      options.availability + "\"\ndns = \"" + options.availability + "\"\n\n[plugins]\nfolders = [\"" + K4T_BINARY_DIR +
+      "/plugins\"]\n\n[[node]]\nname = \"n1\"\naddress = \"127.0.0.1\"\nports = \"" +
+      std::to_string(options.first_port) + "-" + std::to_string(options.first_port + 999) + "\"\n";
   if (docker_) {
     text += "driver = \"docker\"\noptions.host = \"" + options.docker_host + "\"\n";
   } else {
     text += "driver = \"process\"\noptions.folder = \"" + (folder() / "process").string() +
             "\"\noptions.images = { \"app\" = \"" + K4T_BINARY_DIR + "/bin/k4t-demo-app\" }\n";
   }
-  text += "\n[[gateway]]\nname = \"gw1\"\ndriver = \"nginx\"\naddress = \"" + std::string(nginx_address) +
-          "\"\noptions.config = \"" + nginx_.config().string() + "\"\noptions.folder = \"" + nginx_.folder().string() +
-          "\"\noptions.pid_file = \"" + nginx_.pid_file().string() +
-          "\"\noptions.status_port = " + std::to_string(status_port_) +
-          "\n\n[[gateway]]\nname = \"gw2\"\ndriver = \"haproxy\"\naddress = \"" + haproxy_address +
-          "\"\noptions.config = [\"" + haproxy_.config().string() + "\"]\noptions.file = \"" +
-          haproxy_.file().string() + "\"\noptions.master_socket = \"" + haproxy_.master_socket().string() + "\"\n";
-  for (const auto* server : {&ns1_, &ns2_}) {
-    text += "\n[[dns]]\nname = \"" + std::string(server == &ns1_ ? "ns1" : "ns2") +
-            "\"\ndriver = \"bind\"\naddress = \"127.0.0.1\"\noptions.port = " + std::to_string(server->port()) +
-            "\noptions.key_file = \"" + server->key_file() + "\"\n";
+  for (const auto& gateway : gateways_) text += settings(gateway);
+  for (std::size_t index = 0; index < dns_.size(); ++index) {
+    text += "\n[[dns]]\nname = \"ns" + std::to_string(index + 1) + "\"\n" + dns_[index]->settings();
   }
   scratch_.write("k4t.toml", text);
 }
+
+RealCluster::Gateway& RealCluster::gateway(const std::string& name) {
+  for (auto& one : gateways_) {
+    if (one.name == name) return one;
+  }
+  throw std::runtime_error("there is no gateway " + name);
+}
+
+NginxServer& RealCluster::nginx() {
+  for (auto& one : gateways_) {
+    if (one.nginx != nullptr) return *one.nginx;
+  }
+  throw std::runtime_error("there is no nginx");
+}
+
+HaproxyServer& RealCluster::haproxy() {
+  for (auto& one : gateways_) {
+    if (one.haproxy != nullptr) return *one.haproxy;
+  }
+  throw std::runtime_error("there is no HAProxy");
+}
+
+void RealCluster::stop_member(const std::string& name) {
+  if (name.starts_with("ns")) return dns(std::stoul(name.substr(2)) - 1).stop();
+  Gateway& one = gateway(name);
+  one.nginx != nullptr ? one.nginx->stop() : one.haproxy->stop();
+}
+
+void RealCluster::start_member(const std::string& name) {
+  if (name.starts_with("ns")) return dns(std::stoul(name.substr(2)) - 1).start();
+  Gateway& one = gateway(name);
+  one.nginx != nullptr ? one.nginx->start() : one.haproxy->start();
+}
+
+std::uint16_t RealCluster::status_port(const std::string& name) { return gateway(name).status_port; }
 
 RealCluster::Command RealCluster::k4t(const std::vector<std::string>& arguments,
                                       const std::map<std::string, std::string>& env) {
@@ -80,7 +132,7 @@ RealCluster::Command RealCluster::k4t(const std::vector<std::string>& arguments,
   const fs::path err = folder() / "err.txt";
   std::vector<std::string> argv{"env", "--chdir=" + folder().string()};
   for (const auto& [name, value] : env) argv.push_back(name + "=" + value);
-  for (const char* part : {"sh", "-c", R"(out=$1 err=$2; shift 2; exec "$@" >"$out" 2>"$err")", "sh"})
+  for (const char* part : {"sh", "-c", R"(echo $$ >pid.txt; out=$1 err=$2; shift 2; exec "$@" >"$out" 2>"$err")", "sh"})
     argv.emplace_back(part);
   argv.push_back(out.string());
   argv.push_back(err.string());
@@ -114,10 +166,16 @@ void RealCluster::web(unsigned replicas, const std::string& greeting) {
 
 RealCluster::Answer RealCluster::get(const std::string& gateway_address, const std::string& host,
                                      const std::string& path) const {
-  http::Client client({transport::local_host(), {}, gateway_address, http_port_});
+  return get_at(gateway_address, http_port_, host, path);
+}
+
+RealCluster::Answer RealCluster::get_at(const std::string& address, std::uint16_t port, const std::string& host,
+                                        const std::string& path) const {
+  http::Client client({transport::local_host(), {}, address, port});
   http::Request request;
   request.target = path;
   request.headers["Host"] = host + "." + domain;
+  request.headers["Connection"] = "close";
   request.timeout = std::chrono::seconds(5);
   const auto response = client.send(request);
   return response ? Answer{response->status, response->body} : Answer{0, response.error().message};

@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "k4t/json.hpp"
-#include "support/bind_server.hpp"
+#include "support/bind_name_server.hpp"
 #include "support/haproxy_server.hpp"
 #include "support/nginx_server.hpp"
 #include "support/process.hpp"
 
-/// A whole cluster of real servers on loopback, driven through the k4t program as a user would: one node, nginx and
-/// HAProxy as gateways, two BIND servers.
+/// A whole cluster of real servers on loopback, driven through the k4t program as a user would: one node, and, where
+/// nothing else is asked for, nginx and HAProxy as gateways and two BIND servers.
 
 /// Leaves the test as skipped, or failed, where such a cluster cannot be had.
 #define K4T_REQUIRE_CLUSTER()                                                                         \
@@ -27,12 +27,15 @@ struct RealClusterOptions {
   /// Docker Engine to run instances on ("unix:///…"); empty: the process runtime.
   std::string docker_host;
   std::string availability = "one";
+  std::vector<std::string> gateways = {"nginx", "haproxy"};  ///< kinds; they are named gw1, gw2, …
+  std::vector<std::string> dns = {"bind", "bind"};           ///< kinds; they are named ns1, ns2, …
+  std::uint16_t first_port = 20000;                          ///< of the node's 1000 ports
 };
 
 class RealCluster {
  public:
   /// Why such a cluster cannot be had here; empty: it can.
-  static std::string missing();
+  static std::string missing(const RealClusterOptions& options = {});
 
   explicit RealCluster(const RealClusterOptions& options = {});
 
@@ -43,7 +46,7 @@ class RealCluster {
     std::string err;
     [[nodiscard]] Json json() const { return Json::parse(out); }
   };
-  /// Runs k4t in the cluster's folder. `env` is added to its environment.
+  /// Runs k4t in the cluster's folder. `env` is added to its environment; the file pid.txt gets its process id.
   Command k4t(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& env = {});
   /// `apply -f services`, its last words in `out`.
   Command apply(const std::map<std::string, std::string>& env = {}) { return k4t({"apply", "-f", "services"}, env); }
@@ -63,6 +66,9 @@ class RealCluster {
   };
   [[nodiscard]] Answer get(const std::string& gateway_address, const std::string& host,
                            const std::string& path = "/") const;
+  /// The same at another port.
+  [[nodiscard]] Answer get_at(const std::string& address, std::uint16_t port, const std::string& host,
+                              const std::string& path = "/") const;
 
   /// What the running servers say: version by member ("gw1", "gw2", "ns1", "ns2"); 0: no register, -1: no answer.
   std::map<std::string, int> served_versions();
@@ -75,28 +81,49 @@ class RealCluster {
   [[nodiscard]] std::filesystem::path config() const { return folder() / "k4t.toml"; }
   void edit_config(const std::string& from, const std::string& to) const;
 
-  NginxServer& nginx() { return nginx_; }
-  HaproxyServer& haproxy() { return haproxy_; }
-  BindServer& ns1() { return ns1_; }
-  BindServer& ns2() { return ns2_; }
+  /// The first of each kind. REQUIRES: there is one.
+  NginxServer& nginx();
+  HaproxyServer& haproxy();
+  BindServer& ns1() { return bind(0); }
+  BindServer& ns2() { return bind(1); }
+  NameServer& dns(std::size_t index) { return *dns_.at(index); }
 
+  /// Stops and starts a member by its name.
+  void stop_member(const std::string& name);
+  void start_member(const std::string& name);
+
+  /// Where the nginx named `name` tells its register, on 127.0.0.1.
+  [[nodiscard]] std::uint16_t status_port(const std::string& name);
+
+  /// Of the n-th gateway, counted from 0.
+  [[nodiscard]] static std::string gateway_address(std::size_t index) {
+    return "127.0.20." + std::to_string(index + 1);
+  }
   static constexpr const char* nginx_address = "127.0.20.1";
   static constexpr const char* haproxy_address = "127.0.20.2";
   static constexpr const char* domain = "demo.example.net";
 
  private:
+  struct Gateway {
+    std::string name;
+    std::string address;
+    std::uint16_t status_port = 0;
+    std::unique_ptr<NginxServer> nginx;  ///< this one or the other
+    std::unique_ptr<HaproxyServer> haproxy;
+  };
+
+  void add_gateway(const std::string& kind);
+  [[nodiscard]] static std::string settings(const Gateway& gateway);
   void write_config(const RealClusterOptions& options) const;
+  Gateway& gateway(const std::string& name);
+  BindServer& bind(std::size_t index) { return dynamic_cast<BindNameServer&>(dns(index)).server(); }
 
   Scratch scratch_;
   std::uint16_t http_port_;
   std::uint16_t tcp_port_;
-  std::uint16_t first_port_;
-  std::uint16_t status_port_;
   bool docker_;
-  NginxServer nginx_;
-  HaproxyServer haproxy_;
-  BindServer ns1_;
-  BindServer ns2_;
+  std::vector<Gateway> gateways_;
+  std::vector<std::unique_ptr<NameServer>> dns_;
 };
 
 }  // namespace k4t::testing

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+/// Clients that go on asking while a test does something else.
+
+namespace k4t::testing {
+
+/// Asks again and again from its construction to its end, one question at a time.
+class Traffic {
+ public:
+  /// An empty string: the answer was good; else what was wrong with it.
+  using Ask = std::function<std::string()>;
+
+  explicit Traffic(Ask ask) : ask_(std::move(ask)), thread_([this] { go_on(); }) {}
+  ~Traffic() { end(); }
+  Traffic(const Traffic&) = delete;
+  Traffic& operator=(const Traffic&) = delete;
+
+  void end() {
+    ending_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  [[nodiscard]] unsigned asked() const { return asked_; }
+  [[nodiscard]] unsigned failed() const { return failed_; }
+  [[nodiscard]] std::string first_failure() const {
+    const std::scoped_lock lock(mutex_);
+    return first_failure_;
+  }
+
+ private:
+  void go_on() {
+    while (!ending_) {
+      const std::string wrong = ask_();
+      ++asked_;
+      if (!wrong.empty() && ++failed_ == 1) {
+        const std::scoped_lock lock(mutex_);
+        first_failure_ = wrong;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+
+  Ask ask_;
+  std::atomic<bool> ending_ = false;
+  std::atomic<unsigned> asked_ = 0;
+  std::atomic<unsigned> failed_ = 0;
+  mutable std::mutex mutex_;
+  std::string first_failure_;
+  std::thread thread_;  // last: it uses all of the above
+};
+
+}  // namespace k4t::testing
