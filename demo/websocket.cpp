@@ -6,7 +6,7 @@ namespace demo {
 namespace {
 
 constexpr std::size_t kMessageBytes = 1 << 20;
-constexpr std::chrono::hours kIdleTimeout{1};
+constexpr std::chrono::hours kSocketIdleTimeout{1};
 constexpr std::chrono::seconds kFrameTimeout{10};
 
 enum Opcode : unsigned { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
@@ -78,7 +78,7 @@ void echo_websocket(Connection& connection) {
   std::string message;
   unsigned kind = 0;
   for (Frame frame;;) {
-    const auto waited = connection.wait(kIdleTimeout, /*until_ending=*/true);
+    const auto waited = connection.wait(kSocketIdleTimeout, /*until_ending=*/true);
     if (waited != Connection::Wait::data) return say_goodbye(connection, going_away);
     if (!read_frame(connection, frame)) return;
     if (frame.opcode == close) return static_cast<void>(connection.write(encode(close, frame.payload.substr(0, 2))));

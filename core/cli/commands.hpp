@@ -22,6 +22,9 @@ Exit run_apply(const Globals& globals, const ChangeArguments& arguments);
 Exit run_delete(const Globals& globals, const ChangeArguments& arguments);
 Exit run_sync(const Globals& globals, bool repair);
 
+/// For scripts, on standard output.
+void print_json(const Json& json);
+
 /// Prints how a change ended.
 Exit conclude(Session& session, const char* command, const Result<operation::Report>& report);
 

@@ -17,8 +17,6 @@
 namespace k4t::cli {
 namespace {
 
-void print_json(const Json& json) { std::puts(json.dump(2, ' ', false, Json::error_handler_t::replace).c_str()); }
-
 /// Finishes or undoes what a killed command left, so that what is shown next holds.
 Result<void> settle(operation::Master& master) {
   K4T_ASSIGN(const bool left, master.needs_recovery());
@@ -98,6 +96,8 @@ class LineSink final : public CallSink {
 };
 
 }  // namespace
+
+void print_json(const Json& json) { std::puts(json.dump(2, ' ', false, Json::error_handler_t::replace).c_str()); }
 
 Exit run_status(const Globals& globals) {
   const auto session = Session::open(globals);

@@ -20,8 +20,6 @@ namespace {
 using operation::Report;
 using operation::Transactions;
 
-void print_json(const Json& json) { std::puts(json.dump(2, ' ', false, Json::error_handler_t::replace).c_str()); }
-
 /// A command that looks and writes nothing.
 class Look {
  public:

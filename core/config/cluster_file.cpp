@@ -10,7 +10,6 @@ namespace {
 constexpr std::size_t node_limit = 10'000;
 constexpr std::size_t member_limit = 16;
 constexpr std::size_t witness_limit = 9;
-constexpr std::uint32_t day_s = 86'400;
 
 struct AvailabilityKeys {
   model::Availability gateways = model::Cluster{}.gateway_availability;
@@ -31,7 +30,7 @@ struct PluginKeys {
   std::vector<std::string> folders;
 };
 
-struct FileKeys {
+struct ClusterFileKeys {
   ClusterKeys cluster;
   transport::SshOptions ssh;
   PluginKeys plugins;
@@ -188,16 +187,17 @@ const Table<transport::SshOptions>& ssh_table() {
   return table;
 }
 
-const Table<FileKeys>& file_table() {
+const Table<ClusterFileKeys>& cluster_file_table() {
   static const auto table = [] {
-    Table<FileKeys> keys("k4t.toml", "A k4t cluster");
-    keys.key("cluster", cluster_table().form(), Need::required, &FileKeys::cluster, "The cluster as a whole")
-        .key("plugins", plugins_table().form(), Need::absent, &FileKeys::plugins, "Where drivers are found")
-        .key("ssh", ssh_table().form(), Need::absent, &FileKeys::ssh, "How machines are reached over SSH")
-        .key("node", node_table().forms(1, node_limit), Need::required, &FileKeys::nodes, "The machines")
-        .key("gateway", gateway_table().forms(0, member_limit), Need::absent, &FileKeys::gateways, "The gateways")
-        .key("dns", dns_table().forms(1, member_limit), Need::required, &FileKeys::dns, "The DNS servers")
-        .key("witness", witness_table().forms(0, witness_limit), Need::absent, &FileKeys::witnesses,
+    Table<ClusterFileKeys> keys("k4t.toml", "A k4t cluster");
+    keys.key("cluster", cluster_table().form(), Need::required, &ClusterFileKeys::cluster, "The cluster as a whole")
+        .key("plugins", plugins_table().form(), Need::absent, &ClusterFileKeys::plugins, "Where drivers are found")
+        .key("ssh", ssh_table().form(), Need::absent, &ClusterFileKeys::ssh, "How machines are reached over SSH")
+        .key("node", node_table().forms(1, node_limit), Need::required, &ClusterFileKeys::nodes, "The machines")
+        .key("gateway", gateway_table().forms(0, member_limit), Need::absent, &ClusterFileKeys::gateways,
+             "The gateways")
+        .key("dns", dns_table().forms(1, member_limit), Need::required, &ClusterFileKeys::dns, "The DNS servers")
+        .key("witness", witness_table().forms(0, witness_limit), Need::absent, &ClusterFileKeys::witnesses,
              "The witnesses; without any, one in the state folder, which is then the only copy");
     return keys;
   }();
@@ -230,11 +230,6 @@ const Value* sound_item(const Value& root, std::string_view list_name, std::size
   const Value* list = root.find(list_name);
   if (list == nullptr || index >= list->items.size() || !report.sound(list->items[index])) return nullptr;
   return &list->items[index];
-}
-
-const Value& part(const Value& item, std::string_view key) {
-  const Value* found = item.find(key);
-  return found == nullptr ? item : *found;
 }
 
 /// Instances of two nodes with one address would take each other's ports.
@@ -311,8 +306,8 @@ std::string absolute(const std::string& folder, const std::string& path) {
 
 model::Cluster read_cluster(const Value& root, const std::string& folder, const ClusterDefaults& defaults,
                             Report& report) {
-  FileKeys file;
-  file_table().read(root, file, report);
+  ClusterFileKeys file;
+  cluster_file_table().read(root, file, report);
   for (const char* kind : {"node", "gateway", "dns"}) check_unique(root, kind, "name", report);
   check_unique(root, "witness", "id", report);
   check_node_ports(root, file.nodes, report);
@@ -344,7 +339,7 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
 }
 
 Json cluster_schema() {
-  Json schema = file_table().schema();
+  Json schema = cluster_file_table().schema();
   schema["$schema"] = "http://json-schema.org/draft-07/schema#";
   schema["title"] = "k4t.toml";
   return schema;

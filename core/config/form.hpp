@@ -62,6 +62,7 @@ Form<PortRange> port_range();
 Form<std::uint32_t> percent();
 Form<std::uint64_t> memory();
 Form<std::uint32_t> cpu();
+constexpr std::uint32_t day_s = 86'400;
 Form<std::uint32_t> milliseconds(std::uint32_t least_ms, std::uint32_t most_ms);
 Form<std::uint32_t> seconds(std::uint32_t least_s, std::uint32_t most_s);
 

@@ -6,11 +6,6 @@
 namespace k4t::config {
 namespace {
 
-const Value& part(const Value& table, std::string_view key) {
-  const Value* found = table.find(key);
-  return found == nullptr ? table : *found;
-}
-
 std::string place_text(const Report& report, const Value& value) {
   return visible(report.file()) + ':' + std::to_string(value.at.line) + ':' + std::to_string(value.at.column);
 }

@@ -16,9 +16,8 @@ constexpr std::uint32_t pids_limit = 4'194'304;  // Linux's own
 constexpr std::uint32_t rate_limit_most = 1'000'000;
 constexpr std::uint32_t hour_s = 3600;
 constexpr std::uint32_t hour_ms = 3'600'000;
-constexpr std::uint32_t day_s = 86'400;
 
-struct FileKeys {
+struct ServiceFileKeys {
   std::vector<model::Service> services;
 };
 
@@ -158,18 +157,14 @@ const Table<model::Service>& service_table() {
   return table;
 }
 
-const Table<FileKeys>& file_table() {
+const Table<ServiceFileKeys>& service_file_table() {
   static const auto table = [] {
-    Table<FileKeys> keys("a service file", "Services of a k4t cluster");
-    keys.key("service", service_table().forms(1, services_limit), Need::required, &FileKeys::services, "The services");
+    Table<ServiceFileKeys> keys("a service file", "Services of a k4t cluster");
+    keys.key("service", service_table().forms(1, services_limit), Need::required, &ServiceFileKeys::services,
+             "The services");
     return keys;
   }();
   return table;
-}
-
-const Value& part(const Value& table, std::string_view key) {
-  const Value* found = table.find(key);
-  return found == nullptr ? table : *found;
 }
 
 /// Checks one service by itself and fills in what its keys imply.
@@ -282,8 +277,8 @@ class Finish {
 }  // namespace
 
 std::vector<Declared> read_services(const Value& root, Report& report) {
-  FileKeys file;
-  file_table().read(root, file, report);
+  ServiceFileKeys file;
+  service_file_table().read(root, file, report);
   std::vector<Declared> declared;
   for (std::size_t i = 0; i < file.services.size(); ++i) {
     const Value& value = root.find("service")->items[i];
@@ -295,7 +290,7 @@ std::vector<Declared> read_services(const Value& root, Report& report) {
 }
 
 Json service_schema() {
-  Json schema = file_table().schema();
+  Json schema = service_file_table().schema();
   schema["$schema"] = "http://json-schema.org/draft-07/schema#";
   schema["title"] = "k4t service file";
   return schema;

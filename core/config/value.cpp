@@ -10,6 +10,11 @@ const Value* Value::find(std::string_view name) const {
   return found == items.end() ? nullptr : &*found;
 }
 
+const Value& part(const Value& table, std::string_view key) {
+  const Value* found = table.find(key);
+  return found == nullptr ? table : *found;
+}
+
 std::string_view kind_name(ValueKind kind) {
   switch (kind) {
     case ValueKind::table: return "a table";

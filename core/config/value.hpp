@@ -28,6 +28,9 @@ struct Value {
   [[nodiscard]] const Value* find(std::string_view name) const;
 };
 
+/// Where a message about that key points: the member, or the table itself where it has none of that name.
+const Value& part(const Value& table, std::string_view key);
+
 /// For messages: "a whole number", "a table".
 std::string_view kind_name(ValueKind kind);
 

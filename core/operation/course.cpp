@@ -21,8 +21,6 @@ constexpr int port_attempts = 4;
 constexpr int most_rounds = 10000;
 constexpr std::chrono::milliseconds ttl_slice = std::chrono::milliseconds(100);
 
-Error interrupted_error() { return {k4t::Status::deadline, "interrupted", {}}; }
-
 std::vector<Placed> placed_of(const std::vector<plan::Removal>& removals) {
   std::vector<Placed> all;
   for (const auto& removal : removals) all.push_back(removal.placed);

@@ -36,4 +36,7 @@ struct Environment {
   std::function<void(std::chrono::milliseconds)> pause{};
 };
 
+/// How an operation ends that the user asked to stop.
+inline Error interrupted_error() { return {k4t::Status::deadline, "interrupted", {}}; }
+
 }  // namespace k4t::operation

@@ -103,7 +103,7 @@ Result<Forcing> choose_forced(const Evidence& evidence, const Force& force) {
   forcing.cluster = evidence.cluster;
   forcing.chosen = choose(evidence);
   if (forcing.chosen == nullptr) {
-    return Error{Status::unavailable,
+    return Error{k4t::Status::unavailable,
                  "no record of any version can be read, neither here nor at a witness: bring one holder back, or "
                  "restore a metadata copy first",
                  {}};

@@ -46,11 +46,9 @@ class Telling final : public CallSink {
   std::string subject_;
 };
 
-Error interrupted_error() { return {Status::deadline, "interrupted", {}}; }
-
 Result<drivers::NodeClient*> node_of(const Environment& environment, const std::string& name) {
   if (auto* node = environment.fleet.node(name)) return node;
-  return Error{Status::unavailable, "node '" + name + "' is not in k4t.toml any more", {}};
+  return Error{k4t::Status::unavailable, "node '" + name + "' is not in k4t.toml any more", {}};
 }
 
 Result<void> first_error(const std::vector<Result<void>>& results) {
@@ -98,10 +96,10 @@ Result<void> look_at(const Environment& environment, const plan::Placed& placed,
   K4T_ASSIGN(const auto instance, node->inspect(placed.name));
   const std::string detail = instance.detail.empty() ? std::string{} : " (" + instance.detail + ")";
   if (instance.phase == runtime::Phase::exited && service != nullptr && service->restart != runtime::Restart::always) {
-    return Error{Status::fatal, "it ended with exit code " + std::to_string(instance.exit_code) + detail, {}};
+    return Error{k4t::Status::fatal, "it ended with exit code " + std::to_string(instance.exit_code) + detail, {}};
   }
   if (instance.phase != runtime::Phase::running) {
-    return Error{Status::unavailable,
+    return Error{k4t::Status::unavailable,
                  "it is " + std::string(to_string(instance.phase)) + ", last exit code " +
                      std::to_string(instance.exit_code) + ", restarted " + std::to_string(instance.restarts) +
                      " times" + detail,
@@ -109,7 +107,7 @@ Result<void> look_at(const Environment& environment, const plan::Placed& placed,
   }
   if (instance.health == runtime::Health::starting || instance.health == runtime::Health::unhealthy) {
     return Error{
-        Status::unavailable, "the image's own health check says " + std::string(to_string(instance.health)), {}};
+        k4t::Status::unavailable, "the image's own health check says " + std::string(to_string(instance.health)), {}};
   }
   if (service == nullptr || !service->health) return {};
   const auto endpoint = placed.endpoint(service->health->port);
@@ -148,9 +146,9 @@ Result<void> await_one(const Environment& environment, const plan::Placed& place
       continue;
     }
     good = 0;
-    const bool hopeless = look.status() == Status::fatal || look.status() == Status::not_found;
+    const bool hopeless = look.status() == k4t::Status::fatal || look.status() == k4t::Status::not_found;
     if (hopeless || std::chrono::steady_clock::now() >= until) {
-      return Error{Status::deadline,
+      return Error{k4t::Status::deadline,
                    subject_of(placed) + " did not become healthy" +
                        (hopeless ? std::string{} : " within " + std::to_string(deadline_s) + " s") + ": " +
                        look.error().message,
@@ -276,13 +274,13 @@ Result<void> create_instances(const Environment& environment, const std::vector<
     return create_one(environment, creation);
   });
   for (std::size_t i = 0; i < creations.size(); ++i) {
-    if (results[i].status() != Status::conflict) continue;
+    if (results[i].status() != k4t::Status::conflict) continue;
     const auto endpoints = creations[i].placed.endpoints();
     taken.insert(taken.end(), endpoints.begin(), endpoints.end());
   }
   // An error that another port cannot mend counts more than a conflict.
   for (const auto& result : results) {
-    if (!result && result.status() != Status::conflict) return result;
+    if (!result && result.status() != k4t::Status::conflict) return result;
   }
   return first_error(results);
 }
@@ -324,11 +322,11 @@ Result<void> remove_instances(const Environment& environment, const std::vector<
         telling.tell("stopping");
         // Removing does not stop at an interruption: half of it would be left for the next command.
         auto stopped = node->stop(placed.name, stop_timeout_s(placed, services), nullptr);
-        if (!stopped && stopped.status() != Status::not_found) {
+        if (!stopped && stopped.status() != k4t::Status::not_found) {
           telling.tell("failed", stopped.error().message);
           return stopped;
         }
-        if (auto removed = node->remove(placed.name, nullptr); !removed && removed.status() != Status::not_found) {
+        if (auto removed = node->remove(placed.name, nullptr); !removed && removed.status() != k4t::Status::not_found) {
           telling.tell("failed", removed.error().message);
           return removed;
         }

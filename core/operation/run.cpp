@@ -20,13 +20,13 @@ std::vector<std::string> names_of(const std::vector<model::Driven>& things) {
   return names;
 }
 
+}  // namespace
+
 std::string listed(const std::vector<std::string>& ids) {
   std::string text;
   for (const auto& id : ids) text += (text.empty() ? "" : ", ") + id;
   return text;
 }
-
-}  // namespace
 
 namespace {
 
@@ -35,7 +35,7 @@ Result<void> check_beginning(const txn::Assessment& assessment, const std::strin
   if (assessment.best) return {};
   for (const auto& member : assessment.members) {
     if (!member.seen || !member.seen->stored || member.seen->stored->cluster != cluster) continue;
-    return Error{Status::conflict,
+    return Error{k4t::Status::conflict,
                  txn::to_string(member.who) + " holds version " + std::to_string(member.seen->stored->version) +
                      " of this cluster, but none of the witnesses that k4t.toml names has ever voted: name the " +
                      "cluster's own witnesses there, under their full ids as another master's `k4t witness ls` shows " +
@@ -144,7 +144,7 @@ Result<txn::Assessment> Run::assess() {
   if (assessment.silent_witnesses.empty() && !assessment.best) return assessment;
   auto missing = assessment.silent_witnesses;
   missing.insert(missing.end(), assessment.blank_witnesses.begin(), assessment.blank_witnesses.end());
-  return Error{Status::unavailable,
+  return Error{k4t::Status::unavailable,
                "what is decided is not known, because no majority of the witnesses tells; without an answer or a " +
                    std::string("register: ") + listed(missing),
                {}};
@@ -215,12 +215,12 @@ Result<txn::EntryPtr> Run::find_record(const std::string& txn, const std::vector
     auto record = port ? (*port)->fetch(txn, {peek_timeout, nullptr}) : Result<model::Record>(port.error());
     if (record && record->txn == txn) {
       if (auto entry = txn::read_record(*record)) return entry;
-    } else if (!record && record.status() != Status::not_found && record.status() != Status::unsupported) {
+    } else if (!record && record.status() != k4t::Status::not_found && record.status() != k4t::Status::unsupported) {
       silent = record.error().within("witness " + witness.id);
     }
   }
-  if (silent) return Error{Status::unavailable, silent->message, silent->detail};
-  return Error{Status::not_found, "no record " + txn + " is kept here or at a witness", {}};
+  if (silent) return Error{k4t::Status::unavailable, silent->message, silent->detail};
+  return Error{k4t::Status::not_found, "no record " + txn + " is kept here or at a witness", {}};
 }
 
 std::optional<bool> Run::holds_record(const model::Witness& witness, const std::string& txn) {
@@ -228,7 +228,7 @@ std::optional<bool> Run::holds_record(const model::Witness& witness, const std::
   if (!port) return std::nullopt;
   const auto record = (*port)->fetch(txn, {peek_timeout, nullptr});
   if (record) return record->txn == txn;
-  if (record.status() == Status::not_found || record.status() == Status::unsupported) return false;
+  if (record.status() == k4t::Status::not_found || record.status() == k4t::Status::unsupported) return false;
   return std::nullopt;
 }
 
@@ -278,7 +278,7 @@ Result<void> Run::require_not_overtaken() {
     K4T_ASSIGN(auto* port, ports_.witness(witness));
     const auto shown = port->peek({peek_timeout, nullptr});
     if (!shown || !shown->has_value() || (*shown)->promised <= runner_->coordinator().epoch()) continue;
-    return Error{Status::conflict,
+    return Error{k4t::Status::conflict,
                  "another run took over: " + txn::describe_holder((*shown)->holder) +
                      "; see `k4t status` once it has ended, and try again",
                  {}};
@@ -296,7 +296,7 @@ Result<void> Run::require_served() const {
       served = served || member.standing == Standing::current;
     }
     if (any && !served) {
-      return Error{Status::unavailable,
+      return Error{k4t::Status::unavailable,
                    "no " + std::string(to_string(group)) + " serves the latest version yet, so the old instances stay",
                    {}};
     }

@@ -17,6 +17,9 @@ bool needs_catching_up(const txn::Member& member);
 /// True for a listed member that is not known to serve the latest version.
 bool lags(const txn::Member& member);
 
+/// Names as messages list them: "a, b, c".
+std::string listed(const std::vector<std::string>& ids);
+
 /// A command's part in the commit protocol: one claim on the witnesses, made when something is first changed and closed
 /// when the command ends. Not thread-safe.
 class Run {

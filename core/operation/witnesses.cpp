@@ -21,12 +21,6 @@ bool contains(const std::vector<model::Witness>& all, const std::string& id) {
   return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.id == id; });
 }
 
-std::string listed(const std::vector<std::string>& ids) {
-  std::string text;
-  for (const auto& id : ids) text += (text.empty() ? "" : ", ") + id;
-  return text;
-}
-
 }  // namespace
 
 std::string witness_base(const std::string& id) {
@@ -127,7 +121,7 @@ std::vector<Advice> advise(const std::vector<model::Witness>& witnesses) {
 }
 
 Result<void> check_witnesses(Run& run, const WitnessChange& change, const txn::Assessment& assessment) {
-  if (change.next.empty()) return Error{Status::invalid_argument, "a cluster needs at least one witness", {}};
+  if (change.next.empty()) return Error{k4t::Status::invalid_argument, "a cluster needs at least one witness", {}};
   std::set<std::string> answers;
   for (const auto& one : assessment.witnesses) {
     if (one.shown && one.shown->has_value()) answers.insert(one.at.id);
@@ -136,7 +130,7 @@ Result<void> check_witnesses(Run& run, const WitnessChange& change, const txn::A
     const auto shown = run.peek(witness);
     if (!shown) return shown.error().within("witness " + witness.id + " at its new place");
     if (!shown->has_value()) {
-      return Error{Status::conflict,
+      return Error{k4t::Status::conflict,
                    "there is no register of witness " + witness.id + " at " + place_of(witness) +
                        ": bring its folder there as it is, or give the machine a new register with `k4t witness "
                        "replace " +
@@ -151,7 +145,7 @@ Result<void> check_witnesses(Run& run, const WitnessChange& change, const txn::A
     if (!answers.contains(witness.id) && !contains(change.added, witness.id)) missing.push_back(witness.id);
   }
   if (2 * (change.next.size() - missing.size()) > change.next.size()) return {};
-  return Error{Status::unavailable,
+  return Error{k4t::Status::unavailable,
                "of the " + std::to_string(change.next.size()) +
                    " witnesses that would decide from then on, too few answer; without an answer or a register: " +
                    listed(missing) + ". Bring one back, or replace or remove it in the same change",

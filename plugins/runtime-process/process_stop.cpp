@@ -15,7 +15,7 @@ extern "C" {
 namespace k4t::process {
 namespace {
 
-constexpr int kStep_ms = 10;
+constexpr int kStopStep_ms = 10;
 constexpr int kLeftoverTimeout_ms = 2000;
 /// What a supervisor may take beyond stop_timeout_s before it counts as stuck.
 constexpr std::chrono::seconds kMargin{5};
@@ -49,7 +49,7 @@ Result<void> wait_until_free(const InstanceFolder& folder, std::uint32_t stop_ti
       forced = true;
       patience = Clock::now() + kMargin;
     }
-    ::poll(nullptr, 0, kStep_ms);
+    ::poll(nullptr, 0, kStopStep_ms);
   }
 }
 

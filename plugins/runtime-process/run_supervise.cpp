@@ -15,7 +15,7 @@
 namespace k4t::process {
 namespace {
 
-constexpr int kStep_ms = 50;
+constexpr int kOutputStep_ms = 50;
 constexpr int kEndTimeout_ms = 3000;
 
 /// posix_spawn, because the host may have threads. The program starts with default signals in a session of its own.
@@ -89,7 +89,7 @@ Result<int> run_supervise(const std::string& program, const std::vector<std::str
       return Error{Status::deadline, "given up before its end", {}};
     }
     pollfd ready[2] = {{out.read.get(), POLLIN, 0}, {err.read.get(), POLLIN, 0}};
-    if (::poll(ready, 2, kStep_ms) <= 0) continue;
+    if (::poll(ready, 2, kOutputStep_ms) <= 0) continue;
     Flow flow = Flow::goes_on;
     if (ready[0].revents != 0) flow = pass_on(out.read, Channel::out, sink);
     if (ready[1].revents != 0 && flow != Flow::unwanted) flow = pass_on(err.read, Channel::err, sink);

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 using k4t::testing::run;
 
 const fs::path kSource = K4T_SOURCE_DIR;
-const fs::path kBuilt = K4T_BINARY_DIR;
+const fs::path kBinaries = K4T_BINARY_DIR;
 
 class AuthorTest : public ::testing::Test {
  protected:
@@ -36,7 +36,7 @@ class AuthorTest : public ::testing::Test {
                            {"bring_up", {"mv", "-T", away.string(), server.string()}}}}};
     const auto file = scratch_.write("conformance.json", config.dump());
     return run(
-        {(kBuilt / "bin" / "k4t-conformance").string(), plugin.string(), "--kind", kind, "--config", file.string()});
+        {(kBinaries / "bin" / "k4t-conformance").string(), plugin.string(), "--kind", kind, "--config", file.string()});
   }
 
   k4t::testing::Scratch scratch_;
@@ -70,20 +70,20 @@ TEST_F(AuthorTest, ExampleBuildsByItselfWithTheSdkHeadersOnlyAndLoads) {
 }
 
 TEST_F(AuthorTest, ConformanceProgramPassesTheExample) {
-  const auto ran = conformance(kBuilt / "examples" / "gateway-null.so", "gateway");
+  const auto ran = conformance(kBinaries / "examples" / "gateway-null.so", "gateway");
   EXPECT_EQ(ran.exit_code, 0) << ran.out;
   EXPECT_NE(ran.out.find("pass  participant.server_down_is_unavailable_never_empty"), std::string::npos) << ran.out;
   EXPECT_NE(ran.out.find("skip  participant.drift_is_seen_and_repaired: needs the hook drift"), std::string::npos);
 }
 
 TEST_F(AuthorTest, ConformanceProgramFailsADriverThatLies) {
-  const auto ran = conformance(kBuilt / "tests" / "loader" / "lib" / "misbehaves.so", "gateway");
+  const auto ran = conformance(kBinaries / "tests" / "loader" / "lib" / "misbehaves.so", "gateway");
   EXPECT_EQ(ran.exit_code, 1) << ran.out;
   EXPECT_NE(ran.out.find("FAIL  participant.blank_server_shows_blank"), std::string::npos) << ran.out;
 }
 
 TEST_F(AuthorTest, ConformanceProgramSaysWhyItCannotRun) {
-  const auto other = conformance(kBuilt / "examples" / "gateway-null.so", "dns");
+  const auto other = conformance(kBinaries / "examples" / "gateway-null.so", "dns");
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_EQ(other.out, "k4t-conformance: the plugin is a gateway driver\n");
   const auto none = conformance(scratch_.path() / "none.so", "gateway");

@@ -11,14 +11,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* stream_module = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-std::vector<pid_t> children_of(pid_t parent) {
-  const std::string process = "/proc/" + std::to_string(parent);
-  std::ifstream list(process + "/task/" + std::to_string(parent) + "/children");
-  std::vector<pid_t> found;
-  for (pid_t child = 0; list >> child;) found.push_back(child);
-  return found;
-}
-
 bool is_worker(pid_t pid) {
   return Scratch::read("/proc/" + std::to_string(pid) + "/cmdline").starts_with("nginx: worker process");
 }

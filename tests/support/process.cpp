@@ -34,15 +34,6 @@ void close_all_but(int kept) {
   }
 }
 
-/// Direct children of a process, by the kernel's list.
-std::vector<pid_t> children_of(pid_t parent) {
-  const std::string base = "/proc/" + std::to_string(parent);
-  std::ifstream list(base + "/task/" + std::to_string(parent) + "/children");
-  std::vector<pid_t> found;
-  for (pid_t child = 0; list >> child;) found.push_back(child);
-  return found;
-}
-
 /// Kills every descendant of this process, which is their subreaper: those whose parent dies become its children, so
 /// repeating until there are none reaches all.
 void kill_descendants() {
@@ -89,6 +80,14 @@ void run_cleanup(const std::vector<std::string>& argv) {
 }
 
 }  // namespace
+
+std::vector<pid_t> children_of(pid_t parent) {
+  const std::string base = "/proc/" + std::to_string(parent);
+  std::ifstream list(base + "/task/" + std::to_string(parent) + "/children");
+  std::vector<pid_t> found;
+  for (pid_t child = 0; list >> child;) found.push_back(child);
+  return found;
+}
 
 bool require_real() {
   const char* value = std::getenv("K4T_REQUIRE_REAL");

@@ -27,6 +27,9 @@ bool require_real();
 /// The program's path, looked for in PATH and the sbin folders; empty: not installed.
 std::string find_program(const std::string& name);
 
+/// Direct children of a process, by the kernel's list.
+std::vector<pid_t> children_of(pid_t parent);
+
 /// A TCP port of 127.0.0.1 (and, as far as can be seen, of all of 127.0.0.0/8) that nobody uses now. Distinct within
 /// one test program.
 std::uint16_t free_port();

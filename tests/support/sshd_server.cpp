@@ -28,13 +28,6 @@ bool accepts(std::uint16_t port) {
   return connected;
 }
 
-std::vector<pid_t> children_of(pid_t parent) {
-  std::ifstream list("/proc/" + std::to_string(parent) + "/task/" + std::to_string(parent) + "/children");
-  std::vector<pid_t> found;
-  for (pid_t child = 0; list >> child;) found.push_back(child);
-  return found;
-}
-
 void signal_tree(pid_t root, int number) {
   for (const pid_t child : children_of(root)) signal_tree(child, number);
   ::kill(root, number);

@@ -31,7 +31,7 @@ txn::Peeked vote(const std::string& id, std::uint64_t counter, const txn::EntryP
 }
 
 txn::Peeked silent(const std::string& id) {
-  return {{id, "local", "/" + id}, Error{Status::unavailable, "no route", {}}};
+  return {{id, "local", "/" + id}, Error{k4t::Status::unavailable, "no route", {}}};
 }
 
 txn::Member holds(const std::string& name, const std::optional<Register>& held) {
@@ -110,7 +110,7 @@ TEST_F(ChooseForced, WhoDoesNotAnswerIsDivergedFromThenOn) {
 
 TEST_F(ChooseForced, WithoutAnyRecordThereIsNothingToGoOnFrom) {
   evidence_.witnesses = {vote("w1", 5, two_)};
-  EXPECT_EQ(choose().status(), Status::unavailable);
+  EXPECT_EQ(choose().status(), k4t::Status::unavailable);
 }
 
 TEST_F(ChooseForced, TwoForcesOfTheSameStateHaveDifferentNames) {
