@@ -52,6 +52,17 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(k4t_warnings INTERFACE -Wno-stringop-overflow -Wno-restrict -Wno-array-bounds
                                                 -Wno-stringop-overread -Wno-maybe-uninitialized)
 endif()
+# CMAKE_UNITY_BUILD compiles a target's sources as one, in less than half the time: most of it goes into the same
+# templates. The names in their anonymous namespaces then meet: k4t_alone(SOURCES …) keeps apart those that cannot share.
+# A type of a header may have members of anonymous types in the one source that defines it; GCC, which sees that source
+# included, takes this for a mistake.
+set(CMAKE_UNITY_BUILD_BATCH_SIZE 12)
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(k4t_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-subobject-linkage>)
+endif()
+function(k4t_alone)
+  set_source_files_properties(${ARGV} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+endfunction()
 if(K4T_SANITIZE)
   add_compile_options(-fsanitize=${K4T_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${K4T_SANITIZE})
