@@ -135,7 +135,8 @@ endfunction()
 
 # k4t_test(NAME LABEL unit|loader|simulation|integration|crash|e2e|pairs SOURCES … [LINK …] [WHOLE] [TIMEOUT seconds]):
 # a GoogleTest program. Each case is a CTest test of its own; with WHOLE the program is one test, for cases that share a
-# costly server. Only unit tests exist in sanitizer builds.
+# costly server. Tests with real servers, those of the last four labels, are WHOLE and have a network of their own, so that
+# they can run side by side; the longest starts first. Only unit tests exist in sanitizer builds.
 function(k4t_test name)
   if(NOT K4T_BUILD_TESTS)
     return()
@@ -156,9 +157,13 @@ function(k4t_test name)
   target_compile_definitions(${name} PRIVATE K4T_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                              K4T_BINARY_DIR="${PROJECT_BINARY_DIR}")
   if(ARG_WHOLE)
-    add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT} SKIP_REGULAR_EXPRESSION
-                                                                                         "\\[  SKIPPED \\]")
+    set(launcher "")
+    if(ARG_LABEL MATCHES "^(integration|crash|e2e|pairs)$")
+      set(launcher "${PROJECT_SOURCE_DIR}/tests/support/own_network")
+    endif()
+    add_test(NAME ${name} COMMAND ${launcher} $<TARGET_FILE:${name}>)
+    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT} COST ${ARG_TIMEOUT}
+                                            SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
   else()
     gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${name}." PROPERTIES LABELS "${ARG_LABEL}"
                          TIMEOUT ${ARG_TIMEOUT})
