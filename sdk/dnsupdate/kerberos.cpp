@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "connection.hpp"
-#include "secret_file.hpp"
+#include "k4t/secret_file.hpp"
 
 namespace k4t::dnsupdate {
 namespace {

@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "secret_file.hpp"
+#include "k4t/secret_file.hpp"
 #include "tsig.hpp"
 #include "wire.hpp"
 
