@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "connection.hpp"
+#include "tls.hpp"
 
 namespace k4t::http {
 namespace {
@@ -20,13 +21,22 @@ std::string authority_of(const Endpoint& endpoint) {
   return (is_v6 ? "[" + endpoint.address + "]" : endpoint.address) + ":" + std::to_string(endpoint.port);
 }
 
+std::string where_of(const Endpoint& endpoint) {
+  const std::string tcp = (endpoint.tls ? "https://" : "http://") + authority_of(endpoint);
+  const std::string socket = endpoint.unix_path.empty() ? tcp : "unix://" + endpoint.unix_path;
+  return endpoint.host->name() == "local" ? socket : endpoint.host->name() + " " + socket;
+}
+
 }  // namespace
 
+Result<void> check_tls(const Tls& tls) {
+  const auto loaded = TlsContext::load(tls);
+  if (!loaded) return loaded.error();
+  return {};
+}
+
 struct Client::Impl {
-  explicit Impl(Endpoint to)
-      : endpoint(std::move(to)),
-        authority(authority_of(endpoint)),
-        where(endpoint.unix_path.empty() ? "http://" + authority : "unix://" + endpoint.unix_path) {}
+  explicit Impl(Endpoint to) : endpoint(std::move(to)), authority(authority_of(endpoint)), where(where_of(endpoint)) {}
 
   /// A kept connection that is still good, or nothing.
   std::unique_ptr<Connection> take_idle() {
@@ -44,11 +54,25 @@ struct Client::Impl {
     if (idle.size() < idle_limit) idle.push_back(std::move(connection));
   }
 
-  Result<std::unique_ptr<Connection>> connect(milliseconds timeout) const {
+  Result<std::shared_ptr<const TlsContext>> tls_context() {
+    const std::lock_guard lock(mutex);
+    if (tls == nullptr) {
+      K4T_ASSIGN(tls, TlsContext::load(*endpoint.tls));
+    }
+    return tls;
+  }
+
+  Result<std::unique_ptr<Connection>> connect(milliseconds timeout) {
+    const auto until = Clock::now() + timeout;
     auto stream = endpoint.unix_path.empty() ? endpoint.host->connect_tcp(endpoint.address, endpoint.port, timeout)
                                              : endpoint.host->connect_unix(endpoint.unix_path, timeout);
     if (!stream) return stream.error();
-    return std::make_unique<Connection>(*std::move(stream), where);
+    if (!endpoint.tls) return std::make_unique<Connection>(*std::move(stream), where);
+    K4T_ASSIGN(const auto context, tls_context());
+    const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
+    auto secured = context->secure(*std::move(stream), endpoint.address, std::max(left, milliseconds(0)));
+    if (!secured) return secured.error().within(where);
+    return std::make_unique<Connection>(*std::move(secured), where);
   }
 
   Result<Response> exchange(std::unique_ptr<Connection> connection, const Request& request, Clock::time_point until,
@@ -64,6 +88,7 @@ struct Client::Impl {
   const std::string where;
   std::mutex mutex;
   std::vector<std::unique_ptr<Connection>> idle;  ///< guarded by mutex
+  std::shared_ptr<const TlsContext> tls;          ///< guarded by mutex; nullptr: not read yet
 };
 
 Client::Client(Endpoint endpoint) : impl_(std::make_unique<Impl>(std::move(endpoint))) {}

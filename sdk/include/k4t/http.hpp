@@ -5,16 +5,30 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "k4t/result.hpp"
 #include "k4t/transport.hpp"
 
-/// An HTTP/1.1 client (RFC 9110, RFC 9112) for servers' control sockets and for health probes. Plain HTTP over unix and
-/// TCP sockets. Every answer is treated as hostile: sizes are bounded, and what is not HTTP is an error.
+/// An HTTP/1.1 client (RFC 9110, RFC 9112) for servers' control sockets and for health probes, over unix and TCP
+/// sockets, on this machine or another, with or without TLS. Every answer is treated as hostile: sizes are bounded, and
+/// what is not HTTP is an error.
 
 namespace k4t::http {
+
+/// How to speak TLS (1.2 or later) with a server. The server's certificate is always verified: against the authorities
+/// given, no others, and against the name. Files are PEM, and read when the first connection is made.
+struct Tls {
+  std::string ca_file{};      ///< the authorities' certificates
+  std::string cert_file{};    ///< what this side shows, with intermediates; empty: nothing
+  std::string key_file{};     ///< its private key, not encrypted, closed to group and others; given with `cert_file`
+  std::string server_name{};  ///< a name or address that the certificate must be for; empty: the endpoint's address
+};
+
+/// INVALID_ARGUMENT: a file cannot be used, and what to do. Reads the files and connects to nothing.
+Result<void> check_tls(const Tls& tls);
 
 /// Where a server listens, seen from `host`: a unix socket if `unix_path` is given, else address and port.
 struct Endpoint {
@@ -22,6 +36,7 @@ struct Endpoint {
   std::string unix_path{};
   std::string address{};  ///< IPv4 or IPv6, never a name
   std::uint16_t port = 0;
+  std::optional<Tls> tls{};  ///< absent: plain HTTP
 };
 
 struct Request {
@@ -54,13 +69,15 @@ class Client {
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
 
-  /// Any HTTP answer is a success, whatever its status. UNAVAILABLE: no connection, it broke, or the answer is not HTTP
-  /// or too long; whether the request took effect is then unknown. DEADLINE: time ran out, or cancelled; unknown too.
-  /// INVALID_ARGUMENT: the request is not representable (a line break in a header). A GET or HEAD whose kept connection
-  /// turns out dead before the first byte of the answer is sent once more; nothing else is ever repeated.
+  /// Any HTTP answer is a success, whatever its status. UNAVAILABLE: no connection, no TLS with the expected server, it
+  /// broke, or the answer is not HTTP or too long; whether the request took effect is then unknown. DEADLINE: time ran
+  /// out, or cancelled; unknown too. INVALID_ARGUMENT: the request is not representable (a line break in a header), or
+  /// see check_tls. A GET or HEAD whose kept connection turns out dead before the first byte of the answer is sent once
+  /// more; nothing else is ever repeated.
   Result<Response> send(const Request& request);
 
-  /// For messages: "unix:///run/x.sock" or "http://192.0.2.1:80".
+  /// For messages: "unix:///run/x.sock", "http://192.0.2.1:80" or "https://192.0.2.1:443"; over SSH behind the
+  /// host's name.
   [[nodiscard]] const std::string& where() const;
 
  private:
