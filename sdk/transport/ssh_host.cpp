@@ -6,6 +6,7 @@
 #include "process.hpp"
 #include "ssh_connection.hpp"
 #include "ssh_files.hpp"
+#include "ssh_socket.hpp"
 #include "stream.hpp"
 
 namespace k4t::transport {
@@ -95,14 +96,19 @@ class SshHost final : public Host {
 
  private:
   Result<std::unique_ptr<Stream>> connect(const std::string& address, std::uint16_t port, milliseconds timeout) {
+    const auto until = Clock::now() + timeout;
     const auto job = std::make_shared<StreamJob>(address, port);
     connection_->submit(job);
-    if (!job->wait(Clock::now() + timeout, nullptr)) {
+    if (!job->wait(until, nullptr)) {
       connection_->notice();
       return Error{Status::unavailable, "cannot connect to " + address + " on " + name() + ": no answer in time", {}};
     }
-    K4T_ASSIGN(Fd fd, job->outcome());
-    return std::unique_ptr<Stream>(std::make_unique<SshStream>(connection_, job, stream_over(std::move(fd))));
+    auto fd = job->outcome();
+    if (!fd && port == 0 && job->refused()) {
+      return remote::explain_refusal(*this, address, fd.error(), std::chrono::ceil<milliseconds>(until - Clock::now()));
+    }
+    if (!fd) return fd.error();
+    return std::unique_ptr<Stream>(std::make_unique<SshStream>(connection_, job, stream_over(*std::move(fd))));
   }
 
   std::shared_ptr<SshConnection> connection_;

@@ -157,7 +157,7 @@ int CommandJob::open(ssh_channel channel) { return ssh_channel_open_session(chan
 
 int CommandJob::begin(ssh_channel channel) { return ssh_channel_request_exec(channel, line_.c_str()); }
 
-Error CommandJob::cannot_open(const std::string& why) const {
+Error CommandJob::cannot_open(const std::string& why) {
   return {Status::unavailable, where_ + " does not let commands run: " + why, {}};
 }
 
@@ -272,7 +272,8 @@ Result<Fd> StreamJob::outcome() {
   return std::move(far_);
 }
 
-Error StreamJob::cannot_open(const std::string& why) const {
+Error StreamJob::cannot_open(const std::string& why) {
+  refused_ = true;
   const std::string to = port_ == 0 ? address_ : address_ + ":" + std::to_string(port_);
   return {Status::unavailable, "cannot connect to " + to + " on " + where_ + ": " + why, {}};
 }

@@ -68,7 +68,7 @@ class Job {
   virtual void on_lost() {}
   virtual void on_close() {}
   /// What a channel that cannot be opened means.
-  [[nodiscard]] virtual Error cannot_open(const std::string& why) const = 0;
+  [[nodiscard]] virtual Error cannot_open(const std::string& why) = 0;
 
   /// Hands the outcome over, once; later ones are ignored.
   void finish(std::optional<Error> error);
@@ -115,7 +115,7 @@ class CommandJob final : public Job {
   int open(ssh_channel channel) override;
   int begin(ssh_channel channel) override;
   bool move(ssh_channel channel) override;
-  [[nodiscard]] Error cannot_open(const std::string& why) const override;
+  [[nodiscard]] Error cannot_open(const std::string& why) override;
   bool send_input(ssh_channel channel);
   void receive(ssh_channel channel, MarkedChannel& into, int is_stderr);
   void conclude();
@@ -143,6 +143,8 @@ class StreamJob final : public Job {
   [[nodiscard]] pollfd interest() const override;
   /// REQUIRES: wait() returned true. The caller's end, non-blocking.
   Result<Fd> outcome();
+  /// The server would not open it. REQUIRES: wait() returned true.
+  [[nodiscard]] bool refused() const { return refused_; }
   /// The stream did not end but break: what was read may not be all.
   [[nodiscard]] bool broken() const { return broken_; }
 
@@ -152,7 +154,7 @@ class StreamJob final : public Job {
   bool move(ssh_channel channel) override;
   void on_lost() override;
   void on_close() override { near_.reset(); }
-  [[nodiscard]] Error cannot_open(const std::string& why) const override;
+  [[nodiscard]] Error cannot_open(const std::string& why) override;
   bool to_local(ssh_channel channel);
   bool to_remote(ssh_channel channel);
 
@@ -166,6 +168,7 @@ class StreamJob final : public Job {
   bool remote_ended_ = false;
   bool window_full_ = false;
   std::atomic<bool> broken_ = false;
+  std::atomic<bool> refused_ = false;
 };
 
 }  // namespace k4t::transport

@@ -17,6 +17,12 @@ namespace fs = std::filesystem;
 /// Where sshd jails its unprivileged half; the package's start-up script makes it.
 constexpr const char* jail = "/run/sshd";
 
+/// $1 another passwd file, which only the server and what it starts see; then the server.
+constexpr const char* with_users = R"sh(mount --bind "$1" /etc/passwd || exit 1
+shift
+exec "$@"
+)sh";
+
 bool accepts(std::uint16_t port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -60,8 +66,13 @@ SshdServer::SshdServer(const std::string& settings) : port_(free_port()) {
 }
 
 void SshdServer::start() {
-  server_ = std::make_unique<Server>(
-      std::vector<std::string>{find_program("sshd"), "-D", "-e", "-f", path("sshd_config")}, log());
+  std::vector<std::string> argv{find_program("sshd"), "-D", "-e", "-f", path("sshd_config")};
+  if (fs::exists(path("passwd"))) {
+    const std::vector<std::string> wrapper{"unshare",  "--mount", "--propagation", "private", "sh", "-c",
+                                           with_users, "sh",      path("passwd")};
+    argv.insert(argv.begin(), wrapper.begin(), wrapper.end());
+  }
+  server_ = std::make_unique<Server>(argv, log());
   if (!eventually([this] { return accepts(port_); })) throw std::runtime_error("sshd: " + Scratch::read(log()));
 }
 
@@ -76,6 +87,13 @@ void SshdServer::freeze() const { signal_all(SIGSTOP); }
 void SshdServer::thaw() const { signal_all(SIGCONT); }
 
 void SshdServer::signal_all(int number) const { signal_tree(server_->pid(), number); }
+
+void SshdServer::add_user(const std::string& name, unsigned uid) const {
+  // sshd reads the keys with the user's rights.
+  fs::permissions(scratch_.path(), fs::perms(0711));
+  const std::string number = std::to_string(uid);
+  scratch_.write("passwd", Scratch::read("/etc/passwd") + name + ":x:" + number + ":" + number + "::/:/bin/sh\n");
+}
 
 void SshdServer::change_host_key() const { make_key(path("host_key"), "ed25519"); }
 

@@ -28,6 +28,8 @@ class SshdServer {
   /// Stops everything in its tracks, as on a machine that hangs: the kernel still accepts connections.
   void freeze() const;
   void thaw() const;
+  /// From the next start on `name` can log in too, an ordinary user with /bin/sh and a group of its own.
+  void add_user(const std::string& name, unsigned uid) const;
   /// Another host key from the next start on.
   void change_host_key() const;
   /// known_hosts believes its host key at another port of 127.0.0.1 too.
@@ -37,6 +39,9 @@ class SshdServer {
   [[nodiscard]] std::size_t logins() const;
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::string url() const { return "ssh://127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string url(const std::string& user) const {
+    return "ssh://" + user + "@127.0.0.1:" + std::to_string(port_);
+  }
   [[nodiscard]] std::string identity() const { return path("id_ed25519"); }
   [[nodiscard]] std::string known_hosts() const { return path("known_hosts"); }
   [[nodiscard]] std::string authorized_keys() const { return path("authorized_keys"); }

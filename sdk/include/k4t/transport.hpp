@@ -111,7 +111,8 @@ std::shared_ptr<Host> local_host();
 /// The code of each plugin has connections of its own.
 ///
 /// A host key that is not in the known_hosts file, or another one than there, is UNAVAILABLE and says what to do; so
-/// are refused keys. The login shell must be a POSIX one, coreutils and flock must be installed; what the shell's
+/// are refused keys, and unix sockets that are absent, closed to the user, or not forwarded by the server. Streams do
+/// not count among the 8. The login shell must be a POSIX one, coreutils and flock must be installed; what the shell's
 /// start-up files print is skipped. One command line may have 120 KiB. A command that runs out of time is killed there
 /// soon after, if the connection lasts and the system has Linux's /proc. A child process made by fork() must open its
 /// hosts itself.

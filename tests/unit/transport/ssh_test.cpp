@@ -1,11 +1,14 @@
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <thread>
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "host_test.hpp"
@@ -312,12 +315,83 @@ TEST_F(Ssh, ACommandLineThatTheSystemCannotTakeIsRefusedBeforehand) {
   EXPECT_EQ(ran->out.size(), 100u << 10);
 }
 
-TEST_F(Ssh, AForbiddenForwardingIsUnavailable) {
+/// A listening unix socket with a mode and a group.
+class Socket {
+ public:
+  Socket(const std::string& path, unsigned mode, gid_t group = 0)
+      : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::chmod(path.c_str(), mode), 0);
+    EXPECT_EQ(::chown(path.c_str(), 0, group), 0);
+    EXPECT_EQ(::listen(fd_, 8), 0);
+  }
+  ~Socket() { ::close(fd_); }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+ private:
+  int fd_;
+};
+
+/// What connecting to a unix socket of the host fails with.
+std::string socket_refusal(Host& host, const std::string& path) {
+  const auto stream = host.connect_unix(path, 20s);
+  EXPECT_EQ(stream.status(), Status::unavailable);
+  return stream ? "connected" : stream.error().message;
+}
+
+TEST_F(Ssh, AForbiddenForwardingIsUnavailableAndSaysSo) {
+  const Scratch scratch;
+  const std::string path = (scratch.path() / "s").string();
+  const Socket socket(path, 0600);
+  for (const char* settings : {"DisableForwarding yes", "AllowStreamLocalForwarding no"}) {
+    serve(settings);
+    EXPECT_THAT(socket_refusal(*open(), path),
+                AllOf(HasSubstr("the SSH server forbids forwarding"), HasSubstr("AllowStreamLocalForwarding yes")));
+  }
+  EXPECT_TRUE(open()->connect_tcp("127.0.0.1", sshd->port(), 10s).ok());
   serve("DisableForwarding yes");
+  EXPECT_EQ(open()->connect_tcp("127.0.0.1", sshd->port(), 10s).status(), Status::unavailable);
+  serve();
+  std::ofstream(sshd->authorized_keys()) << "no-port-forwarding " << Scratch::read(sshd->identity() + ".pub");
+  EXPECT_THAT(socket_refusal(*open(), path), HasSubstr("no-port-forwarding"));
+}
+
+TEST_F(Ssh, ASocketThatIsAbsentOrDeafIsToldApart) {
+  serve();
+  const Scratch scratch;
   const auto host = open();
-  EXPECT_EQ(host->connect_tcp("127.0.0.1", sshd->port(), 10s).status(), Status::unavailable);
-  EXPECT_EQ(host->connect_unix("/run/none.sock", 10s).status(), Status::unavailable);
-  EXPECT_TRUE(run(*host, "true").ok());
+  EXPECT_THAT(socket_refusal(*host, (scratch.path() / "none").string()), HasSubstr("there is no such socket"));
+  EXPECT_THAT(socket_refusal(*host, scratch.write("file", "").string()), HasSubstr("no socket"));
+  const std::string path = (scratch.path() / "deaf").string();
+  { const Socket gone(path, 0600); }
+  EXPECT_THAT(socket_refusal(*host, path), HasSubstr("nobody listens on it"));
+}
+
+TEST_F(Ssh, ASocketThatIsClosedToTheUserNamesTheGroupThatMayUseIt) {
+  serve();
+  sshd->add_user("deploy", 4711);
+  sshd->start();
+  const auto host = *ssh_host(sshd->url("deploy"), options);
+  const Scratch scratch;
+  std::filesystem::permissions(scratch.path(), std::filesystem::perms(0755));
+  const Socket for_group((scratch.path() / "group").string(), 0660, 60);
+  EXPECT_THAT(socket_refusal(*host, (scratch.path() / "group").string()),
+              AllOf(HasSubstr("the user deploy may not use it: it belongs to root:games with mode 660"),
+                    HasSubstr("usermod -aG games deploy")));
+  const Socket for_owner((scratch.path() / "owner").string(), 0600);
+  EXPECT_THAT(socket_refusal(*host, (scratch.path() / "owner").string()), HasSubstr("log in as root"));
+  std::filesystem::permissions(scratch.path(), std::filesystem::perms(0700));
+  EXPECT_THAT(socket_refusal(*host, (scratch.path() / "group").string()), HasSubstr("may not enter its folder"));
+}
+
+TEST_F(Ssh, WhereNoCommandRunsBothCausesOfARefusedSocketAreNamed) {
+  serve("ForceCommand /bin/false");
+  EXPECT_THAT(socket_refusal(*open(), "/run/none.sock"),
+              AllOf(HasSubstr("either nobody listens"), HasSubstr("AllowStreamLocalForwarding")));
 }
 
 TEST_F(Ssh, AStreamThatBreaksIsNotOneThatEnds) {
