@@ -9,6 +9,8 @@ namespace {
 constexpr int lowest_minor = 41;
 constexpr int highest_minor = 51;
 constexpr std::size_t body_limit_bytes = 64u << 20;
+/// What Go's servers answer on a TLS port to plain HTTP.
+constexpr const char* wants_tls = "HTTP request to an HTTPS server";
 
 /// The minor of "1.41"; -1: not such a version.
 int minor_of(const std::string& version) {
@@ -40,7 +42,18 @@ std::string Engine::Answer::message() const {
   return said.empty() ? "HTTP status " + std::to_string(status) : said;
 }
 
-Engine::Engine(http::Endpoint endpoint, std::string where) : client_(std::move(endpoint)), where_(std::move(where)) {}
+Engine::Engine(http::Endpoint endpoint, std::string where)
+    : plain_tcp_(endpoint.unix_path.empty() && !endpoint.tls),
+      nearby_(!endpoint.tls && endpoint.host->name() == transport::local_host()->name()),
+      client_(std::move(endpoint)),
+      where_(std::move(where)) {}
+
+/// Over SSH and TLS the reason has its own remedy.
+Error Engine::out_of_reach(const Error& why) const {
+  return Error{Status::unavailable,
+               "cannot reach the Docker Engine at " + where_ + ": " + why.message + (nearby_ ? "; is it running?" : ""),
+               why.detail};
+}
 
 Result<Engine::Answer> Engine::exchange(http::Request request, const Call& call) {
   request.timeout = call.remaining();
@@ -51,11 +64,14 @@ Result<Engine::Answer> Engine::exchange(http::Request request, const Call& call)
     // What comes back at this address may be another version.
     const std::lock_guard lock(mutex_);
     version_.reset();
-    return Error{Status::unavailable,
-                 "cannot reach the Docker Engine at " + where_ + ": " + response.error().message + "; is it running?",
-                 response.error().detail};
+    return out_of_reach(response.error());
   }
   if (!response) return response.error().within("the Docker Engine at " + where_);
+  if (plain_tcp_ && response->status == 400 && response->body.find(wants_tls) != std::string::npos) {
+    return Error{Status::unavailable,
+                 "the Docker Engine at " + where_ + " speaks TLS only: set options.tls with ca, cert and key",
+                 {}};
+  }
   Answer answer{response->status, Json::parse(response->body, nullptr, /*allow_exceptions=*/false), response->complete};
   if (answer.body.is_discarded()) answer.body = nullptr;
   return answer;
@@ -77,7 +93,7 @@ Result<std::string> Engine::version(const Call& call) {
 }
 
 Result<Engine::Answer> Engine::send(const std::string& method, const std::string& path, const Json& body,
-                                    const Call& call, OnBytes on_bytes) {
+                                    const Call& call, OnBytes on_bytes, const std::string& registry_auth) {
   K4T_ASSIGN(const auto agreed, version(call));
   http::Request request;
   request.method = method;
@@ -86,6 +102,7 @@ Result<Engine::Answer> Engine::send(const std::string& method, const std::string
     request.headers["Content-Type"] = "application/json";
     request.body = body.dump();
   }
+  if (!registry_auth.empty()) request.headers["X-Registry-Auth"] = registry_auth;
   request.on_body = std::move(on_bytes);
   return exchange(std::move(request), call);
 }

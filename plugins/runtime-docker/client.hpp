@@ -30,9 +30,10 @@ class Engine {
   using OnBytes = std::function<bool(std::string_view)>;
 
   /// Sends to "/v1.xx" + `path`. `body` null: none. UNAVAILABLE: "cannot reach the Docker Engine at …"; any answer of
-  /// the engine is a success. `on_bytes` takes a 2xx body instead of `Answer::body`.
+  /// the engine is a success. `on_bytes` takes a 2xx body instead of `Answer::body`. `registry_auth`: the header of a
+  /// pull with a login.
   Result<Answer> send(const std::string& method, const std::string& path, const Json& body, const Call& call,
-                      OnBytes on_bytes = {});
+                      OnBytes on_bytes = {}, const std::string& registry_auth = {});
 
   /// send() for what must answer 2xx with JSON; other answers become errors (see refusal).
   Result<Json> get(const std::string& path, const Call& call);
@@ -43,7 +44,10 @@ class Engine {
  private:
   Result<std::string> version(const Call& call);
   Result<Answer> exchange(http::Request request, const Call& call);
+  [[nodiscard]] Error out_of_reach(const Error& why) const;
 
+  const bool plain_tcp_;  ///< without TLS
+  const bool nearby_;     ///< a socket of this machine, about which connecting tells little
   http::Client client_;
   const std::string where_;
   std::mutex mutex_;

@@ -34,7 +34,13 @@ DockerDriver::DockerDriver(Options options) : options_(std::move(options)), engi
 
 Result<runtime::NodeInfo> DockerDriver::info(Call& call) {
   K4T_ASSIGN(const Json answer, engine_.get("/info", call));
-  return node_info_of(answer);
+  K4T_ASSIGN(auto info, node_info_of(answer));
+  if (options_.exposed) {
+    info.warnings.push_back(options_.where +
+                            " is neither encrypted nor authenticated: whoever is on the network can be root on this "
+                            "node; use options.tls or ssh://");
+  }
+  return info;
 }
 
 Result<std::string> DockerDriver::image_id(const std::string& image, Call& call) {
@@ -59,9 +65,14 @@ Result<void> DockerDriver::pull(const std::string& image, Call& call) {
   };
   const auto path =
       "/images/create?fromImage=" + http::percent_encode(name.repository) + "&tag=" + http::percent_encode(name.tag);
-  K4T_ASSIGN(const auto answer, engine_.send("POST", path, nullptr, call, on_bytes));
-  if (answer.status != 200) return pull_error(image, answer.status, answer.message());
-  if (reader.failure()) return pull_error(image, answer.status, *reader.failure());
+  const Login* login = login_for(image, options_.registries);
+  std::string auth;
+  if (login != nullptr) {
+    K4T_ASSIGN(auth, registry_auth(*login));
+  }
+  K4T_ASSIGN(const auto answer, engine_.send("POST", path, nullptr, call, on_bytes, auth));
+  if (answer.status != 200) return pull_error(image, answer.status, answer.message(), login);
+  if (reader.failure()) return pull_error(image, answer.status, *reader.failure(), login);
   return {};
 }
 

@@ -5,23 +5,57 @@
 
 #include <charconv>
 
+#include "k4t/ssh.hpp"
+#include "k4t/transport.hpp"
+
 namespace k4t::docker {
 namespace {
 
-constexpr std::string_view default_host = "unix:///var/run/docker.sock";
+constexpr std::string_view default_socket = "/var/run/docker.sock";
 constexpr std::string_view unix_scheme = "unix://";
 constexpr std::string_view tcp_scheme = "tcp://";
+constexpr std::string_view ssh_scheme = "ssh://";
+
+/// `options.tls` as it is written.
+struct TlsFiles {
+  std::string ca;
+  std::string cert;
+  std::string key;
+  std::string server_name;
+};
+K4T_JSON(TlsFiles, ca, cert, key, server_name)
+
+/// `options` as they are written.
+struct Written {
+  std::string host = std::string(unix_scheme) + std::string(default_socket);
+  std::string socket;
+  transport::SshOptions ssh;
+  TlsFiles tls;
+  std::vector<Login> registries;
+};
+K4T_JSON(Written, host, socket, ssh, tls, registries)
 
 bool is_address(const std::string& text) {
   in6_addr parsed{};
   return ::inet_pton(AF_INET, text.c_str(), &parsed) == 1 || ::inet_pton(AF_INET6, text.c_str(), &parsed) == 1;
 }
 
-Error unusable(const std::string& host, const std::string& why) {
-  return Error{Status::invalid_argument, "options.host \"" + host + "\": " + why, {}};
+/// Whether what is sent to the address stays on this machine.
+bool is_loopback(const std::string& address) {
+  in_addr v4{};
+  in6_addr v6{};
+  if (::inet_pton(AF_INET, address.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24U == 127;
+  if (::inet_pton(AF_INET6, address.c_str(), &v6) != 1) return false;
+  return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
 }
 
-/// "192.0.2.1:2375" or "[2001:db8::1]:2375".
+Error invalid(std::string message) { return Error{Status::invalid_argument, std::move(message), {}}; }
+
+Error unusable(const std::string& host, const std::string& why) {
+  return invalid("options.host \"" + host + "\": " + why);
+}
+
+/// "192.0.2.1:2376" or "[2001:db8::1]:2376".
 Result<http::Endpoint> parse_tcp(const std::string& host) {
   const std::string rest = host.substr(tcp_scheme.size());
   const auto colon = rest.rfind(':');
@@ -33,7 +67,7 @@ Result<http::Endpoint> parse_tcp(const std::string& host) {
   const char* end = rest.data() + rest.size();
   const auto read = std::from_chars(colon == std::string::npos ? end : rest.data() + colon + 1, end, port);
   if (read.ec != std::errc() || read.ptr != end || port == 0 || !is_address(address)) {
-    return unusable(host, "expected tcp://ADDRESS:PORT with an IP address, e.g. \"tcp://192.0.2.1:2375\"");
+    return unusable(host, "expected tcp://ADDRESS:PORT with an IP address, e.g. \"tcp://192.0.2.1:2376\"");
   }
   http::Endpoint endpoint;
   endpoint.address = address;
@@ -41,45 +75,107 @@ Result<http::Endpoint> parse_tcp(const std::string& host) {
   return endpoint;
 }
 
-Result<http::Endpoint> parse_host(const std::string& host) {
-  if (host.starts_with(tcp_scheme)) return parse_tcp(host);
-  if (!host.starts_with(unix_scheme)) {
-    return unusable(host,
-                    "this version of the docker driver speaks to unix:// and tcp:// sockets only; bring a remote "
-                    "engine's socket here, e.g. with \"ssh -L /run/node1.sock:/var/run/docker.sock node1\"");
-  }
+Result<http::Endpoint> parse_unix(const std::string& host) {
   http::Endpoint endpoint;
   endpoint.unix_path = host.substr(unix_scheme.size());
   if (!endpoint.unix_path.starts_with('/')) {
-    return unusable(host, "expected an absolute path, e.g. \"" + std::string(default_host) + "\"");
+    return unusable(host, "expected an absolute path, e.g. \"unix:///var/run/docker.sock\"");
   }
   return endpoint;
+}
+
+Result<http::Endpoint> parse_ssh(const Written& written) {
+  auto host = transport::open_host(written.host, written.ssh);
+  if (!host) return unusable(written.host, host.error().message);
+  http::Endpoint endpoint;
+  endpoint.host = *std::move(host);
+  endpoint.unix_path = written.socket.empty() ? std::string(default_socket) : written.socket;
+  if (!endpoint.unix_path.starts_with('/')) {
+    return invalid("options.socket \"" + endpoint.unix_path + "\": expected an absolute path on the node");
+  }
+  return endpoint;
+}
+
+Result<http::Endpoint> parse_host(const Written& written) {
+  if (written.host.starts_with(tcp_scheme)) return parse_tcp(written.host);
+  if (written.host.starts_with(unix_scheme)) return parse_unix(written.host);
+  if (written.host.starts_with(ssh_scheme)) return parse_ssh(written);
+  return unusable(written.host, "expected unix:///PATH, ssh://[USER@]HOST[:PORT] or tcp://ADDRESS:PORT");
+}
+
+/// An option that nothing looks at is a misunderstanding, with `tls` a dangerous one.
+Result<void> check_fit(const Written& written, const Json& options) {
+  const auto misplaced = [&](const char* name, std::string_view scheme) {
+    return options.contains(name) && !written.host.starts_with(scheme);
+  };
+  if (misplaced("tls", tcp_scheme)) return unusable(written.host, "options.tls is for tcp:// only");
+  if (misplaced("ssh", ssh_scheme)) return unusable(written.host, "options.ssh is for ssh:// only");
+  if (misplaced("socket", ssh_scheme)) {
+    return unusable(written.host, "options.socket is for ssh:// only; write unix:///PATH for a socket of this machine");
+  }
+  return check_logins(written.registries);
+}
+
+Json path_schema(const char* description) {
+  return {{"type", "string"}, {"pattern", "^/"}, {"description", description}};
+}
+
+Json tls_schema() {
+  return {
+      {"type", "object"},
+      {"additionalProperties", false},
+      {"required", {"ca", "cert", "key"}},
+      {"description", "TLS for tcp://, as dockerd --tlsverify speaks it; the engine's certificate is always verified"},
+      {"properties",
+       {{"ca", path_schema("The authority that made the engine's certificate (PEM)")},
+        {"cert", path_schema("What k4t shows the engine (PEM)")},
+        {"key", path_schema("Its private key (PEM, not encrypted), closed to group and others")},
+        {"server_name",
+         {{"type", "string"},
+          {"minLength", 1},
+          {"description", "What the engine's certificate is for, if not the address in host"}}}}}};
 }
 
 }  // namespace
 
 Json options_schema() {
+  const Written defaults;
   return {{"type", "object"},
           {"additionalProperties", false},
           {"properties",
            {{"host",
              {{"type", "string"},
-              {"default", default_host},
+              {"default", defaults.host},
               {"description",
-               "The Docker Engine's socket: unix:///PATH or tcp://ADDRESS:PORT. TCP is neither encrypted nor "
-               "authenticated: "
-               "only for networks where everybody may be root on the node."}}}}}};
+               "The Docker Engine: unix:///PATH, ssh://[USER@]HOST[:PORT] or tcp://ADDRESS:PORT. TCP without tls is "
+               "neither encrypted nor authenticated: only for networks where everybody may be root on the node."}}},
+            {"socket",
+             {{"type", "string"},
+              {"pattern", "^/"},
+              {"default", default_socket},
+              {"description", "Over ssh://, the engine's socket on the node"}}},
+            {"ssh", transport::ssh_options_schema()},
+            {"tls", tls_schema()},
+            {"registries", registries_schema()}}}};
 }
 
 Result<Options> parse_options(const OpenRequest& request) {
+  K4T_ASSIGN(const auto written, decode<Written>(request.options));
   Options options;
-  const auto host = request.options.find("host");
-  options.where = host == request.options.end() ? std::string(default_host) : host->get<std::string>();
-  K4T_ASSIGN(options.engine, parse_host(options.where));
-  if (!is_address(request.address)) {
-    return Error{
-        Status::invalid_argument, "the node's address \"" + request.address + "\" is not an IPv4 or IPv6 address", {}};
+  options.where = written.host;
+  K4T_ASSIGN(options.engine, parse_host(written));
+  K4T_TRY(check_fit(written, request.options));
+  if (request.options.contains("tls")) {
+    const TlsFiles& files = written.tls;
+    options.engine.tls = http::Tls{files.ca, files.cert, files.key, files.server_name};
+    const auto usable = http::check_tls(*options.engine.tls);
+    if (!usable) return usable.error().within("options.tls");
   }
+  if (!is_address(request.address)) {
+    return invalid("the node's address \"" + request.address + "\" is not an IPv4 or IPv6 address");
+  }
+  options.exposed = written.host.starts_with(tcp_scheme) && !options.engine.tls && !is_loopback(options.engine.address);
+  options.registries = written.registries;
   options.cluster = request.cluster;
   options.address = request.address;
   return options;

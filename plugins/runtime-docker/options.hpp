@@ -1,10 +1,12 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "k4t/http.hpp"
 #include "k4t/json.hpp"
 #include "k4t/plugin.hpp"
+#include "registries.hpp"
 
 namespace k4t::docker {
 
@@ -12,6 +14,8 @@ namespace k4t::docker {
 struct Options {
   http::Endpoint engine;  ///< where the Docker Engine listens
   std::string where;      ///< the same for messages, as the user wrote it
+  bool exposed = false;   ///< whoever is on the way to the engine can be root on the node
+  std::vector<Login> registries;
   std::string cluster;
   std::string address;  ///< where published ports are bound
 };
@@ -19,7 +23,8 @@ struct Options {
 /// The JSON Schema of the `options` table.
 Json options_schema();
 
-/// INVALID_ARGUMENT: not a socket that this driver can talk to, or not an address; the message tells the remedy.
+/// Connects to nothing, but looks at TLS's files. INVALID_ARGUMENT: not a socket that this driver can talk to, options
+/// that do not go together, or not an address; the message tells the remedy.
 Result<Options> parse_options(const OpenRequest& request);
 
 }  // namespace k4t::docker

@@ -21,6 +21,14 @@ Progress progress_of(const Json& message) {
   return progress;
 }
 
+std::string login_error(const std::string& image, const Login* login) {
+  if (login == nullptr) {
+    return "the registry " + registry_of(image) + " of image " + image + " wants a login: add it to options.registries";
+  }
+  return "the registry " + login->server + " of image " + image + " refuses the user " + login->user +
+         ": check options.registries and the password in " + login->password_file;
+}
+
 bool contains_any(const std::string& text, std::initializer_list<const char*> phrases) {
   return std::any_of(phrases.begin(), phrases.end(),
                      [&](const char* phrase) { return text.find(phrase) != std::string::npos; });
@@ -79,12 +87,11 @@ void PullReader::take_line(const std::string& line, const std::function<void(con
   }
 }
 
-Error pull_error(const std::string& image, int http_status, const std::string& refusal) {
+Error pull_error(const std::string& image, int http_status, const std::string& refusal, const Login* login) {
   if (http_status == 400)
     return Error{Status::invalid_argument, "\"" + image + "\" is not an image reference", refusal};
   if (contains_any(refusal, {"unauthorized", "authentication required", "no basic auth credentials"})) {
-    return Error{Status::invalid_argument,
-                 "the registry of image " + image + " wants other credentials; pull it on the node by hand", refusal};
+    return Error{Status::invalid_argument, login_error(image, login), refusal};
   }
   if (http_status == 404 || contains_any(refusal, {"manifest unknown", "does not exist", "not found: "})) {
     return Error{

@@ -8,6 +8,7 @@
 
 #include "k4t/call.hpp"
 #include "k4t/result.hpp"
+#include "registries.hpp"
 
 /// The Engine API's two stream formats. Pure; fed with pieces of any size, as they arrive.
 
@@ -49,7 +50,8 @@ class PullReader {
 };
 
 /// What a refused pull means. NOT_FOUND: the registry has answered that there is no such image. INVALID_ARGUMENT: the
-/// registry wants other credentials. UNAVAILABLE: no registry answered, so nothing is known.
-Error pull_error(const std::string& image, int http_status, const std::string& refusal);
+/// registry wants a login, or another one than `login` (nullptr: it was given none). UNAVAILABLE: no registry answered,
+/// so nothing is known.
+Error pull_error(const std::string& image, int http_status, const std::string& refusal, const Login* login);
 
 }  // namespace k4t::docker

@@ -16,21 +16,27 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Takes the first free bridge of many (making an interface is the lock, for its name is unique) and becomes the
-/// engine. $1 folder, $2 interface group, $3 cgroup. /run is covered, so that no other containerd is found and the
-/// shims' sockets vanish with the namespace. Addresses: 198.18.0.0/15 is set aside for tests (RFC 2544).
+/// engine. $1 folder, $2 interface group, $3 cgroup, then further arguments of dockerd. /run is covered, so that no
+/// other containerd is found and the shims' sockets vanish with the namespace. Addresses: 198.18.0.0/15 is set aside
+/// for tests (RFC 2544).
 constexpr const char* start_script = R"sh(
 set -e
+folder=$1
+group=$2
+cgroup=$3
+shift 3
 n=1
-until ip link add name "k4t-dk$n" group "$2" type bridge; do
+until ip link add name "k4t-dk$n" group "$group" type bridge; do
   n=$((n + 1))
   [ "$n" -lt 200 ]
 done
 ip address add "198.18.$n.1/24" dev "k4t-dk$n"
 ip link set "k4t-dk$n" up
 mount -t tmpfs -o mode=755 none /run
-exec dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" --host "unix://$1/docker.sock" \
+exec dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/pid" \
+  --host "unix://$folder/docker.sock" \
   --bridge "k4t-dk$n" --iptables=false --ip6tables=false --ip-masq=false --ip-forward=false \
-  --cgroup-parent "$3" --storage-driver overlay2 --config-file "$1/daemon.json"
+  --cgroup-parent "$cgroup" --storage-driver overlay2 --config-file "$folder/daemon.json" "$@"
 )sh";
 
 /// $1 interface group, $2 cgroup.
@@ -97,7 +103,8 @@ DockerEngine& DockerEngine::shared() {
   return engine;
 }
 
-DockerEngine::DockerEngine() : group_(next_group()) {
+DockerEngine::DockerEngine(std::vector<std::string> arguments)
+    : arguments_(std::move(arguments)), group_(next_group()) {
   scratch_.write("daemon.json", "{}");
   start();
 }
@@ -108,13 +115,14 @@ void DockerEngine::start() {
   const std::string folder = scratch_.path().string();
   const std::string group = std::to_string(group_);
   fs::remove(scratch_.path() / "pid");
+  std::vector<std::string> argv{"unshare", "--mount", "--propagation", "private",        "sh", "-c", start_script,
+                                "sh",      folder,    group,           cgroup_of(group_)};
+  argv.insert(argv.end(), arguments_.begin(), arguments_.end());
   server_ =
-      std::make_unique<Server>(std::vector<std::string>{"unshare", "--mount", "--propagation", "private", "sh", "-c",
-                                                        start_script, "sh", folder, group, cgroup_of(group_)},
-                               scratch_.path() / "log", std::map<std::string, std::string>{},
+      std::make_unique<Server>(argv, scratch_.path() / "log", std::map<std::string, std::string>{},
                                std::vector<std::string>{"sh", "-c", cleanup_script, "sh", group, cgroup_of(group_)});
   if (!eventually([&] { return answers(socket()); }, std::chrono::seconds(40))) {
-    throw std::runtime_error("the Docker Engine does not start: " + Scratch::read(scratch_.path() / "log"));
+    throw std::runtime_error("the Docker Engine does not start: " + log());
   }
 }
 

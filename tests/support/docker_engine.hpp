@@ -21,8 +21,8 @@ class DockerEngine {
   /// The one engine of this test program, started when first asked for.
   static DockerEngine& shared();
 
-  /// Throws std::runtime_error with the engine's log where it does not start.
-  DockerEngine();
+  /// `arguments`: further ones of dockerd. Throws std::runtime_error with the engine's log where it does not start.
+  explicit DockerEngine(std::vector<std::string> arguments = {});
   ~DockerEngine();
   DockerEngine(const DockerEngine&) = delete;
   DockerEngine& operator=(const DockerEngine&) = delete;
@@ -30,6 +30,8 @@ class DockerEngine {
   /// "unix:///…/docker.sock"
   [[nodiscard]] std::string host() const { return "unix://" + socket().string(); }
   [[nodiscard]] std::filesystem::path socket() const { return scratch_.path() / "docker.sock"; }
+  /// What it has logged since it was started last.
+  [[nodiscard]] std::string log() const { return Scratch::read(scratch_.path() / "log"); }
 
   /// A file of an image: where it is here, and its absolute path in the image.
   struct File {
@@ -49,6 +51,7 @@ class DockerEngine {
 
  private:
   Scratch scratch_;
+  const std::vector<std::string> arguments_;
   int group_;  ///< the interface group that marks our bridge
   std::unique_ptr<Server> server_;
 };

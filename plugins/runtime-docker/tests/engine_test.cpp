@@ -3,10 +3,7 @@
 
 #include <thread>
 
-#include "docker_driver.hpp"
-#include "k4t/conformance_gtest.hpp"
-#include "k4t/http.hpp"
-#include "support/docker_engine.hpp"
+#include "docker_test.hpp"
 
 /// The driver on a real engine.
 
@@ -17,131 +14,12 @@ using namespace std::chrono_literals;
 using k4t::testing::DockerEngine;
 using k4t::testing::eventually;
 using k4t::testing::free_port;
-using runtime::Instance;
-using runtime::InstanceSpec;
 using runtime::Phase;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 namespace method = runtime::method;
 
-constexpr const char* image = "k4t-test/busybox:1";
-
-class OutputSink final : public CallSink {
- public:
-  bool stream(Channel channel, std::string_view bytes) override {
-    (channel == Channel::out ? out : err) += bytes;
-    return !stop_at.empty() ? out.find(stop_at) == std::string::npos : true;
-  }
-  void progress(const Progress& /*progress*/) override { ++progresses; }
-  std::string out;
-  std::string err;
-  std::string stop_at;  ///< wants no more once this has come
-  int progresses = 0;
-};
-
-class DockerTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (const auto missing = DockerEngine::missing(); !missing.empty()) K4T_SKIP_OR_FAIL(missing);
-    DockerEngine& engine = DockerEngine::shared();
-    static const bool imported = (engine.import_image(image), true);
-    ASSERT_TRUE(imported);
-    driver_ = open(engine);
-    callee_ = std::make_unique<DirectCallee<runtime::Kind>>(*driver_);
-  }
-
-  void TearDown() override {
-    if (!callee_) return;
-    const auto left = call<method::List>({"t"});
-    ASSERT_TRUE(left.ok()) << left.error().message;
-    for (const Instance& instance : left->instances) EXPECT_TRUE(call<method::Remove>({instance.name}).ok());
-  }
-
-  static std::unique_ptr<runtime::Driver> open(const DockerEngine& engine) {
-    HostCall host({});
-    Call context(*host.raw());
-    OpenRequest request{"t", "t.example.net", "node1", "127.0.0.1", {{"host", engine.host()}}};
-    return *open_driver(request, context);
-  }
-
-  template <class M>
-  Result<typename M::Reply> call(const typename M::Request& request, CallSink* sink = nullptr,
-                                 std::chrono::milliseconds timeout = 60s) {
-    return invoke<M>(*callee_, request, {timeout, sink});
-  }
-
-  /// An instance that runs a shell script.
-  static InstanceSpec script(const std::string& instance, const std::string& text) {
-    InstanceSpec spec;
-    spec.name = "t-web-" + instance;
-    spec.image = image;
-    spec.command = {"/bin/sh", "-c", text};
-    spec.labels = {{"k4t.cluster", "t"}, {"k4t.instance", instance}};
-    spec.restart = runtime::Restart::never;
-    spec.stop_timeout_s = 1;
-    return spec;
-  }
-
-  Instance run(const InstanceSpec& spec) {
-    const auto created = call<method::Create>(spec);
-    EXPECT_TRUE(created.ok()) << created.error().message;
-    const auto started = call<method::Start>({spec.name});
-    EXPECT_TRUE(started.ok()) << started.error().message << started.error().detail;
-    return started ? *started : Instance{};
-  }
-
-  Instance ended(const std::string& name) {
-    Instance now;
-    EXPECT_TRUE(eventually([&] {
-      const auto seen = call<method::Inspect>({name});
-      if (seen) now = *seen;
-      return now.phase == Phase::exited;
-    }));
-    return now;
-  }
-
-  std::string logs(const std::string& name, std::uint32_t tail = 0) {
-    OutputSink sink;
-    EXPECT_TRUE(call<method::Logs>({name, false, tail, false}, &sink).ok());
-    return sink.out;
-  }
-
-  /// Asks the engine itself; the status that it answers with.
-  static int docker(const std::string& path, const char* verb, const Json& body) {
-    http::Endpoint endpoint;
-    endpoint.unix_path = DockerEngine::shared().socket().string();
-    http::Request request{.method = verb, .target = path};
-    request.headers["Content-Type"] = "application/json";
-    request.body = body.dump();
-    const auto response = http::Client(endpoint).send(request);
-    return response ? response->status : -1;
-  }
-
-  std::unique_ptr<runtime::Driver> driver_;
-  std::unique_ptr<runtime::Driver> other_;
-  std::unique_ptr<DirectCallee<runtime::Kind>> callee_;
-};
-
-TEST_F(DockerTest, Conforms) {
-  conformance::RuntimeSubject subject;
-  subject.driver = callee_.get();
-  subject.capabilities = describe().capabilities;
-  subject.cluster = "t";
-  subject.instance = script("x", "echo ready; exec sleep 600");
-  subject.log_line = "ready";
-  subject.hooks.freeze = [] { DockerEngine::shared().freeze(); };
-  subject.hooks.thaw = [] { DockerEngine::shared().thaw(); };
-  subject.hooks.take_down = [] { DockerEngine::shared().kill(); };
-  subject.hooks.bring_up = [] { DockerEngine::shared().start(); };
-  subject.hooks.open_another = [this]() -> std::unique_ptr<Callee> {
-    other_ = open(DockerEngine::shared());
-    return std::make_unique<DirectCallee<runtime::Kind>>(*other_);
-  };
-  subject.foreign_name = "foreign";
-  ASSERT_EQ(docker("/containers/create?name=foreign", "POST", {{"Image", image}, {"Cmd", {"true"}}}), 201);
-  K4T_EXPECT_CONFORMS(conformance::check_runtime(subject));
-  EXPECT_EQ(docker("/containers/foreign", "DELETE", nullptr), 204);
-}
+TEST_F(DockerTest, Conforms) { expect_conformance(); }
 
 TEST_F(DockerTest, InfoNamesTheNodesSize) {
   const auto info = call<method::Info>({});

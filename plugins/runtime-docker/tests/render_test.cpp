@@ -302,23 +302,5 @@ TEST(Negotiate, PicksTheHighestCommonVersion) {
   EXPECT_EQ(negotiate(Json("text")).status(), Status::unavailable);
 }
 
-TEST(Options, DefaultToTheLocalEngineAndRefuseOtherSchemesWithARemedy) {
-  OpenRequest request{"shop", "shop.example.net", "node1", "192.0.2.1", Json::object()};
-  EXPECT_EQ(parse_options(request)->engine.unix_path, "/var/run/docker.sock");
-  request.options = {{"host", "tcp://[2001:db8::1]:2375"}};
-  EXPECT_EQ(parse_options(request)->engine.address, "2001:db8::1");
-  EXPECT_EQ(parse_options(request)->engine.port, 2375);
-  for (const char* bad : {"ssh://node1", "https://192.0.2.1", "tcp://node1:2375", "tcp://192.0.2.1",
-                          "tcp://192.0.2.1:", "tcp://192.0.2.1:0", "tcp://192.0.2.1:99999", "unix://relative", ""}) {
-    request.options = {{"host", bad}};
-    EXPECT_EQ(parse_options(request).status(), Status::invalid_argument) << bad;
-  }
-  request.options = {{"host", "ssh://node1"}};
-  EXPECT_THAT(parse_options(request).error().message, HasSubstr("ssh -L"));
-  request.options = Json::object();
-  request.address = "node1.example.net";
-  EXPECT_EQ(parse_options(request).status(), Status::invalid_argument);
-}
-
 }  // namespace
 }  // namespace k4t::docker

@@ -70,12 +70,13 @@ TEST(PullReader, ReportsProgressAndFindsTheErrorInTheStream) {
 }
 
 TEST(PullError, TellsAbsentFromUnreachable) {
-  EXPECT_EQ(pull_error("web", 404, "manifest unknown").status, Status::not_found);
-  EXPECT_EQ(pull_error("web", 200, "manifest unknown").status, Status::not_found);
-  EXPECT_EQ(pull_error("web", 500, "dial tcp 192.0.2.1:443: connect: connection refused").status, Status::unavailable);
-  EXPECT_EQ(pull_error("web", 500, "lookup registry.example.net: no such host").status, Status::unavailable);
-  EXPECT_EQ(pull_error("web", 500, "unauthorized: authentication required").status, Status::invalid_argument);
-  EXPECT_EQ(pull_error("web", 400, "invalid reference format").status, Status::invalid_argument);
+  EXPECT_EQ(pull_error("web", 404, "manifest unknown", nullptr).status, Status::not_found);
+  EXPECT_EQ(pull_error("web", 200, "manifest unknown", nullptr).status, Status::not_found);
+  EXPECT_EQ(pull_error("web", 500, "dial tcp 192.0.2.1:443: connect: connection refused", nullptr).status,
+            Status::unavailable);
+  EXPECT_EQ(pull_error("web", 500, "lookup registry.example.net: no such host", nullptr).status, Status::unavailable);
+  EXPECT_EQ(pull_error("web", 500, "unauthorized: authentication required", nullptr).status, Status::invalid_argument);
+  EXPECT_EQ(pull_error("web", 400, "invalid reference format", nullptr).status, Status::invalid_argument);
 }
 
 }  // namespace
