@@ -1,14 +1,11 @@
 #include <sys/stat.h>
 
 #include <atomic>
-#include <fstream>
 #include <list>
-#include <sstream>
 #include <thread>
 
 #include "docker_test.hpp"
-#include "support/certificates.hpp"
-#include "support/sshd_server.hpp"
+#include "support/docker_machine.hpp"
 
 /// The driver on a real engine of another machine: over SSH, and over TCP with TLS.
 
@@ -17,8 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using k4t::testing::Authority;
-using k4t::testing::Certified;
 using k4t::testing::DockerEngine;
+using k4t::testing::DockerMachine;
 using k4t::testing::eventually;
 using k4t::testing::SshdServer;
 using ::testing::AllOf;
@@ -28,64 +25,6 @@ using ::testing::HasSubstr;
 /// More followers than the HTTP client keeps connections, and than a connection runs commands at once.
 constexpr std::size_t followers = 20;
 
-/// An engine that listens to clients of its authority, and an SSH server beside it.
-struct Machine {
-  Authority authority;
-  Certified server = authority.issue({.name = "server", .alt = {"IP:127.0.0.1", "DNS:node1.example.net"}});
-  Certified client = authority.issue({.name = "client", .purpose = "clientAuth"});
-  std::uint16_t port = k4t::testing::free_port();
-  DockerEngine engine{{"--host", "tcp://127.0.0.1:" + std::to_string(port), "--tlsverify", "--tlscacert",
-                       authority.certificate(), "--tlscert", server.certificate, "--tlskey", server.key}};
-  SshdServer sshd;
-
-  Machine() { sshd.start(); }
-  static Machine& shared() {
-    static Machine machine;
-    return machine;
-  }
-
-  [[nodiscard]] Json tls() const {
-    return {{"ca", authority.certificate()}, {"cert", client.certificate}, {"key", client.key}};
-  }
-  [[nodiscard]] Json over_tls(const Json& files) const {
-    return {{"host", "tcp://127.0.0.1:" + std::to_string(port)}, {"tls", files}};
-  }
-  [[nodiscard]] Json over_ssh(const SshdServer& through, const std::string& url) const {
-    return {{"host", url},
-            {"socket", engine.socket().string()},
-            {"ssh", {{"identity", {through.identity()}}, {"known_hosts", through.known_hosts()}}}};
-  }
-  [[nodiscard]] Json over_ssh() const { return over_ssh(sshd, sshd.url()); }
-
-  /// Connections that the engine serves now at its unix socket.
-  [[nodiscard]] int at_socket() const {
-    constexpr const char* connected = "03";
-    std::ifstream table("/proc/net/unix");
-    int count = 0;
-    for (std::string line; std::getline(table, line);) {
-      std::istringstream words(line);
-      std::string skip, state, path;
-      words >> skip >> skip >> skip >> skip >> skip >> state >> skip >> path;
-      count += state == connected && path == engine.socket().string() ? 1 : 0;
-    }
-    return count;
-  }
-  /// The same at its TCP port.
-  [[nodiscard]] int at_port() const {
-    std::ostringstream own;
-    own << ":" << std::hex << std::uppercase << port;
-    std::ifstream table("/proc/net/tcp");
-    int count = 0;
-    for (std::string line; std::getline(table, line);) {
-      std::istringstream words(line);
-      std::string skip, local, state;
-      words >> skip >> local >> skip >> state;
-      count += state == "01" && local.ends_with(own.str()) ? 1 : 0;
-    }
-    return count;
-  }
-};
-
 class Remote : public DockerTest {
  protected:
   void SetUp() override {
@@ -93,9 +32,9 @@ class Remote : public DockerTest {
     if (!SshdServer::available()) K4T_SKIP_OR_FAIL("sshd is not installed");
     DockerTest::SetUp();
   }
-  [[nodiscard]] DockerEngine& engine() override { return Machine::shared().engine; }
+  [[nodiscard]] DockerEngine& engine() override { return DockerMachine::shared().engine; }
 
-  static Machine& machine() { return Machine::shared(); }
+  static DockerMachine& machine() { return DockerMachine::shared(); }
   /// What a driver with these options says of the engine that it cannot reach.
   static std::string refusal(const Json& options, Status status = Status::unavailable) {
     const auto driver = open(options);
