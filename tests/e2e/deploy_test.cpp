@@ -5,6 +5,7 @@
 
 #include "support/docker_engine.hpp"
 #include "support/real_cluster.hpp"
+#include "support/sshd_server.hpp"
 
 /// What users do all day, through the k4t program, on real servers.
 
@@ -174,12 +175,8 @@ TEST(Deploy, ALaggingGatewayCatchesUpWhenItReturns) {
   EXPECT_EQ(cluster.k4t({"status"}).exit_code, 0);
 }
 
-TEST(Deploy, OnADockerEngineTheSameHappensInContainers) {
-  K4T_REQUIRE_CLUSTER();
-  if (const auto why = DockerEngine::missing(); !why.empty()) K4T_SKIP_OR_FAIL(why);
-  auto& engine = DockerEngine::shared();
-  engine.import_image("app", {{std::string(K4T_BINARY_DIR) + "/bin/k4t-demo-app", "/app"}});
-  RealCluster cluster({engine.host(), "one"});
+/// Applies, looks at and deletes a service whose one node has a Docker Engine.
+void expect_life_in_containers(RealCluster& cluster) {
   cluster.web(2, "hello");
   std::string text = Scratch::read(cluster.folder() / "services/web.toml");
   text.insert(text.find("command ="), "entrypoint = [\"/app\"]\nmemory = \"64MiB\"\n");
@@ -192,6 +189,38 @@ TEST(Deploy, OnADockerEngineTheSameHappensInContainers) {
   EXPECT_THAT(cluster.apply().out, HasSubstr("Nothing to do."));
   EXPECT_EQ(cluster.k4t({"delete", "web", "--yes"}).exit_code, 0);
   EXPECT_EQ(cluster.k4t({"ps"}).out, "No instances.\n");
+}
+
+DockerEngine& engine_with_app() {
+  auto& engine = DockerEngine::shared();
+  engine.import_image("app", {{std::string(K4T_BINARY_DIR) + "/bin/k4t-demo-app", "/app"}});
+  return engine;
+}
+
+TEST(Deploy, OnADockerEngineTheSameHappensInContainers) {
+  K4T_REQUIRE_CLUSTER();
+  if (const auto why = DockerEngine::missing(); !why.empty()) K4T_SKIP_OR_FAIL(why);
+  RealCluster cluster({engine_with_app().host(), "one"});
+  expect_life_in_containers(cluster);
+}
+
+TEST(Deploy, ADockerEngineOfAnotherMachineIsReachedAsTheTableSshSays) {
+  K4T_REQUIRE_CLUSTER();
+  if (const auto why = DockerEngine::missing(); !why.empty()) K4T_SKIP_OR_FAIL(why);
+  if (!SshdServer::available()) K4T_SKIP_OR_FAIL("sshd is not installed");
+  SshdServer sshd;
+  sshd.start();
+  RealCluster cluster({sshd.url(), "one"});
+  const std::string host = "options.host = \"" + sshd.url() + "\"\n";
+  cluster.edit_config(host, host + "options.socket = \"" + engine_with_app().socket().string() + "\"\n");
+  const auto unknown = cluster.k4t({"doctor"});
+  EXPECT_THAT(unknown.out + unknown.err, HasSubstr("host key is unknown"));
+  cluster.edit_config("[cluster]\n", "[ssh]\nidentity = [\"" + sshd.identity() + "\"]\nknown_hosts = \"" +
+                                         sshd.known_hosts() + "\"\n\n[cluster]\n");
+  expect_life_in_containers(cluster);
+  sshd.kill();
+  const auto gone = cluster.k4t({"ps"});
+  EXPECT_THAT(gone.out + gone.err, HasSubstr("cannot reach the Docker Engine at " + sshd.url()));
 }
 
 }  // namespace

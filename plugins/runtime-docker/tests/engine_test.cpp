@@ -15,9 +15,10 @@ using k4t::testing::DockerEngine;
 using k4t::testing::eventually;
 using k4t::testing::free_port;
 using runtime::Phase;
+using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
-namespace method = runtime::method;
 
 TEST_F(DockerTest, Conforms) { expect_conformance(); }
 
@@ -27,6 +28,17 @@ TEST_F(DockerTest, InfoNamesTheNodesSize) {
   EXPECT_GE(info->cpus, 1U);
   EXPECT_GT(info->memory_bytes, 100u << 20);
   EXPECT_FALSE(info->runtime_version.empty());
+}
+
+TEST_F(DockerTest, AnExposedEngineIsWarnedOf) {
+  auto parsed = parse_options({"t", "t.example.net", "node1", "127.0.0.1", options()});
+  ASSERT_TRUE(parsed.ok());
+  parsed->exposed = true;
+  DockerDriver exposed(*parsed);
+  DirectCallee<runtime::Kind> callee(exposed);
+  const auto warning = HasSubstr("neither encrypted nor authenticated");
+  EXPECT_THAT(invoke<method::Info>(callee, {}, {60s, nullptr})->warnings, Contains(warning));
+  EXPECT_THAT(call<method::Info>({})->warnings, Not(Contains(warning)));
 }
 
 TEST_F(DockerTest, APresentImageIsEnsuredWithoutARegistry) {
