@@ -22,9 +22,8 @@ std::string authority_of(const Endpoint& endpoint) {
 }
 
 std::string where_of(const Endpoint& endpoint) {
-  const std::string tcp = (endpoint.tls ? "https://" : "http://") + authority_of(endpoint);
-  const std::string socket = endpoint.unix_path.empty() ? tcp : "unix://" + endpoint.unix_path;
-  return endpoint.host->name() == "local" ? socket : endpoint.host->name() + " " + socket;
+  if (!endpoint.unix_path.empty()) return "unix://" + endpoint.unix_path;
+  return (endpoint.tls ? "https://" : "http://") + authority_of(endpoint);
 }
 
 }  // namespace

@@ -116,22 +116,33 @@ std::string words_for(const Doubt& doubt, const Tls& tls, const std::string& exp
   }
 }
 
-/// What the server says of us in an alert (RFC 8446 §6.2), or what it sends instead of TLS.
-std::string words_for(int reason, const Tls& tls) {
-  const std::string shown = tls.cert_file.empty() ? "it asks for a client certificate, and none is configured"
-                                                  : "it refuses the client certificate " + tls.cert_file;
+/// What the server says of the certificate that it asked us for, in an alert (RFC 8446 §6.2).
+std::string words_for_own(int reason, const Tls& tls) {
+  if (tls.cert_file.empty()) return "it asks for a client certificate, and none is configured";
+  const std::string refused = "it refuses the client certificate " + tls.cert_file;
+  if (reason == SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED) return refused + " as expired: renew it";
+  return refused + " (" + last_reason() +
+         "): it must be valid, from the authority that the server trusts, and for clients";
+}
+
+bool is_about_own(int reason) {
   switch (reason) {
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:  // TLS 1.2's word for a certificate that is missing
     case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
     case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
     case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
-    case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
-      return shown + " (" + last_reason() + "): it must be from the authority that the server trusts, and for clients";
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED: return shown + " as expired: renew it";
+    case SSL_R_TLSV1_ALERT_DECRYPT_ERROR: return true;
+    default: return false;
+  }
+}
+
+std::string words_for(int reason) {
+  switch (reason) {
     case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
     case SSL_R_UNSUPPORTED_PROTOCOL: return "it does not speak TLS 1.2 or later";
     case SSL_R_WRONG_VERSION_NUMBER:
@@ -143,12 +154,19 @@ std::string words_for(int reason, const Tls& tls) {
   }
 }
 
+/// The server asks for our certificate.
+int note_asked(SSL* /*ssl*/, void* asked) {
+  *static_cast<bool*>(asked) = true;
+  return 1;
+}
+
 /// TLS over another stream: OpenSSL sees two buffers in memory, and this moves bytes between them and the stream.
 class TlsStream final : public transport::Stream {
  public:
   TlsStream(Ssl ssl, std::unique_ptr<transport::Stream> under, const Tls& tls)
       : ssl_(std::move(ssl)), under_(std::move(under)), tls_(tls) {
     SSL_set_app_data(ssl_.get(), &doubt_);
+    SSL_set_cert_cb(ssl_.get(), note_asked, &asked_);
     SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_connect_state(ssl_.get());
   }
@@ -226,13 +244,15 @@ class TlsStream final : public transport::Stream {
 
   [[nodiscard]] Error refusal(const std::string& expected) const {
     if (doubt_.code != X509_V_OK) return unavailable(words_for(doubt_, tls_, expected));
-    return unavailable(words_for(ERR_GET_REASON(ERR_peek_last_error()), tls_));
+    const int reason = ERR_GET_REASON(ERR_peek_last_error());
+    return unavailable(asked_ && is_about_own(reason) ? words_for_own(reason, tls_) : words_for(reason));
   }
 
   Ssl ssl_;
   std::unique_ptr<transport::Stream> under_;
   const Tls tls_;
   Doubt doubt_;
+  bool asked_ = false;  ///< for our certificate
 };
 
 }  // namespace

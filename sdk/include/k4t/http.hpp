@@ -76,8 +76,7 @@ class Client {
   /// more; nothing else is ever repeated.
   Result<Response> send(const Request& request);
 
-  /// For messages: "unix:///run/x.sock", "http://192.0.2.1:80" or "https://192.0.2.1:443"; over SSH behind the
-  /// host's name.
+  /// For messages: "unix:///run/x.sock", "http://192.0.2.1:80" or "https://192.0.2.1:443".
   [[nodiscard]] const std::string& where() const;
 
  private:

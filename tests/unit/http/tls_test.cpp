@@ -133,6 +133,9 @@ TEST_F(TlsTest, SpeaksTls12ButNothingOlder) {
   ASSERT_TRUE(got.ok()) << got.error().message;
   const TlsServer oldest(for_loopback(), {"-tls1_1", "-cipher", "ALL:@SECLEVEL=0"});
   EXPECT_THAT(refusal(get(oldest.port(), tls)), HasSubstr("does not speak TLS 1.2 or later"));
+  const TlsServer strange(for_loopback(), {"-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"});
+  EXPECT_THAT(refusal(get(strange.port(), tls)), HasSubstr("TLS failed"))
+      << "its certificate has another kind of key than its only cipher needs, which is no word about ours";
 }
 
 TEST_F(TlsTest, RefusesAServerOfAnotherAuthority) {
