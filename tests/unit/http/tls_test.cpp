@@ -243,6 +243,30 @@ TEST_F(TlsTest, AnEncryptedKeyIsRefusedWithoutAQuestion) {
   EXPECT_THAT(checked.error().message, HasSubstr("encrypted"));
 }
 
+TEST_F(TlsTest, ABodyThatIsCutOffIsNotOneThatEnded) {
+  // The server gives no length: only TLS's own end of the stream tells that this is all.
+  const auto own = for_loopback();
+  const auto port = k4t::testing::free_port();
+  const k4t::testing::Scratch folder;
+  folder.write("body", std::string(64u << 20, 'x'));
+  Server server({"sh", "-c", R"(cd "$1" && exec openssl s_server -accept "$2" -WWW -cert "$3" -key "$4")", "sh",
+                 folder.path().string(), "127.0.0.1:" + std::to_string(port), own.certificate, own.key},
+                folder.path() / "log");
+  ASSERT_TRUE(eventually(
+      [&] { return k4t::testing::Scratch::read(folder.path() / "log").find("ACCEPT") != std::string::npos; }));
+  Endpoint endpoint{.address = "127.0.0.1", .port = port};
+  endpoint.tls = Tls{.ca_file = authority_.certificate()};
+  Request request{.target = "/body"};
+  bool began = false;
+  request.on_body = [&](std::string_view) {
+    if (!began) server.kill_all();
+    began = true;
+    return true;
+  };
+  EXPECT_THAT(refusal(Client(std::move(endpoint)).send(request)), HasSubstr("closed the connection"));
+  EXPECT_TRUE(began);
+}
+
 TEST_F(TlsTest, AServerThatIsSilentDuringTheHandshakeIsUnavailableInTime) {
   const k4t::testing::Endpoint silent("silent");
   Endpoint endpoint{.address = "127.0.0.1", .port = silent.port()};
