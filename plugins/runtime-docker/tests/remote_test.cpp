@@ -185,7 +185,7 @@ TEST_F(OverSsh, AnAbsentSocketAndOneThatTheUserMayNotUseAreToldApart) {
   Json absent = options();
   absent["socket"] = "/nowhere/docker.sock";
   EXPECT_THAT(refusal(absent), HasSubstr("there is no such socket"));
-  // The folder of a test's engine is closed to others, /run is not.
+  // The folder of a test's engine is closed to others, that of a real one is not.
   SshdServer sshd;
   sshd.add_user("deploy", 4711);
   sshd.start();
@@ -205,6 +205,17 @@ TEST_F(OverSsh, AServerThatForbidsForwardingIsTold) {
     SshdServer sshd(settings);
     sshd.start();
     EXPECT_THAT(refusal(machine().over_ssh(sshd, sshd.url())), HasSubstr("forbids forwarding")) << settings;
+  }
+}
+
+TEST_F(OverSsh, AServerThatRunsNoCommandsWillDo) {
+  for (const char* settings : {"ForceCommand /bin/false", "MaxSessions 0"}) {
+    SshdServer sshd(settings);
+    sshd.start();
+    const auto driver = open(machine().over_ssh(sshd, sshd.url()));
+    DirectCallee<runtime::Kind> callee(*driver);
+    const auto info = invoke<method::Info>(callee, {}, {30s, nullptr});
+    EXPECT_TRUE(info.ok()) << settings << (info ? "" : info.error().message);
   }
 }
 
