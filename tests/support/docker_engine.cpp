@@ -61,19 +61,11 @@ http::Client client_to(const fs::path& socket) {
   return http::Client(std::move(endpoint));
 }
 
-bool answers(const fs::path& socket) {
-  http::Request request;
-  request.target = "/_ping";
-  request.timeout = std::chrono::seconds(2);
-  const auto response = client_to(socket).send(request);
-  return response.ok() && response->status == 200;
-}
-
 void must(const Ran& ran, const std::string& what) {
   if (ran.exit_code != 0) throw std::runtime_error(what + ": " + ran.out);
 }
 
-void fill(const fs::path& root, const std::vector<DockerEngine::File>& files) {
+void fill(const fs::path& root, const std::vector<ImageFile>& files) {
   for (const char* folder : {"bin", "etc", "tmp", "proc", "sys", "dev"}) fs::create_directories(root / folder);
   fs::permissions(root / "tmp", static_cast<fs::perms>(01777));
   fs::copy_file(find_program("busybox"), root / "bin/busybox");
@@ -89,6 +81,14 @@ void fill(const fs::path& root, const std::vector<DockerEngine::File>& files) {
 }
 
 }  // namespace
+
+bool engine_answers(const fs::path& socket) {
+  http::Request request;
+  request.target = "/_ping";
+  request.timeout = std::chrono::seconds(2);
+  const auto response = client_to(socket).send(request);
+  return response.ok() && response->status == 200;
+}
 
 std::string DockerEngine::missing() {
   if (::geteuid() != 0) return "a Docker Engine needs root";
@@ -121,7 +121,7 @@ void DockerEngine::start() {
   server_ =
       std::make_unique<Server>(argv, scratch_.path() / "log", std::map<std::string, std::string>{},
                                std::vector<std::string>{"sh", "-c", cleanup_script, "sh", group, cgroup_of(group_)});
-  if (!eventually([&] { return answers(socket()); }, std::chrono::seconds(40))) {
+  if (!eventually([&] { return engine_answers(socket()); }, std::chrono::seconds(40))) {
     throw std::runtime_error("the Docker Engine does not start: " + log());
   }
 }
@@ -130,7 +130,7 @@ void DockerEngine::kill() { server_->kill_all(); }
 void DockerEngine::freeze() const { server_->signal(SIGSTOP); }
 void DockerEngine::thaw() const { server_->signal(SIGCONT); }
 
-void DockerEngine::import_image(const std::string& name, const std::vector<File>& files) {
+void import_image(const fs::path& socket, const std::string& name, const std::vector<ImageFile>& files) {
   const Scratch image;
   const fs::path root = image.path() / "root";
   fill(root, files);
@@ -144,7 +144,7 @@ void DockerEngine::import_image(const std::string& name, const std::vector<File>
   request.headers["Content-Type"] = "application/x-tar";
   request.body = Scratch::read(tar);
   request.timeout = std::chrono::seconds(60);
-  const auto response = client_to(socket()).send(request);
+  const auto response = client_to(socket).send(request);
   if (!response) throw std::runtime_error("cannot import " + name + ": " + response.error().message);
   if (response->status != 200 || response->body.find("\"error\"") != std::string::npos) {
     throw std::runtime_error("cannot import " + name + ": " + response->body);

@@ -9,6 +9,17 @@
 
 namespace k4t::testing {
 
+/// A file of an image: where it is here, and its absolute path in the image.
+struct ImageFile {
+  std::filesystem::path source;
+  std::string target;
+};
+/// Makes an image, on the engine behind that socket, of busybox (/bin/busybox and links in /bin for its commands) and
+/// the files, without a registry. Throws std::runtime_error where that fails.
+void import_image(const std::filesystem::path& socket, const std::string& name, const std::vector<ImageFile>& files);
+/// Whether an engine answers behind that socket.
+bool engine_answers(const std::filesystem::path& socket);
+
 /// A private Docker Engine: own data, own socket, own bridge, own mount namespace, no iptables rules. Several can run
 /// side by side and beside the machine's own. Published ports answer on this machine's addresses (127.0.0.0/8 as well)
 /// through Docker's userland proxy; containers reach the bridge's address, and through it this machine, but nothing
@@ -33,13 +44,10 @@ class DockerEngine {
   /// What it has logged since it was started last.
   [[nodiscard]] std::string log() const { return Scratch::read(scratch_.path() / "log"); }
 
-  /// A file of an image: where it is here, and its absolute path in the image.
-  struct File {
-    std::filesystem::path source;
-    std::string target;
-  };
-  /// Makes an image of busybox (/bin/busybox and links in /bin for its commands) and the files, without a registry.
-  void import_image(const std::string& name, const std::vector<File>& files = {});
+  /// See testing::import_image.
+  void import_image(const std::string& name, const std::vector<ImageFile>& files = {}) const {
+    testing::import_image(socket(), name, files);
+  }
 
   /// As a crash of the whole machine would: the engine, its containers and their networks are gone at once.
   void kill();

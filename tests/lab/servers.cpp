@@ -1,0 +1,104 @@
+#include "lab/servers.hpp"
+
+#include <fstream>
+#include <stdexcept>
+
+#include "support/docker_engine.hpp"
+
+namespace k4t::testing::lab {
+namespace {
+
+namespace fs = std::filesystem;
+
+void check(const Ran& ran, const std::string& what) {
+  if (ran.exit_code != 0) throw std::runtime_error(what + ": " + ran.out);
+}
+
+bool listens(const Machine& machine, unsigned port) {
+  const auto ran = machine.run({"ss", "-Htln", "sport = :" + std::to_string(port)});
+  return ran.exit_code == 0 && !ran.out.empty();
+}
+
+void make_key(const std::string& file, const std::string& comment) {
+  if (fs::exists(file)) return;
+  check(run({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", file}), "ssh-keygen");
+}
+
+}  // namespace
+
+Keys::Keys(const Lab& lab) : folder_(lab.folder()) {
+  make_key(identity(), "lab");
+  std::ofstream(known_hosts(), std::ios::app).flush();
+}
+
+void Keys::run_sshd(Machine& machine) const {
+  const std::string host_key = (folder_ / (machine.name() + "_host_key")).string();
+  make_key(host_key, machine.name());
+  for (const std::string& address : {machine.address(), machine.address6(), machine.name()}) {
+    std::ofstream(known_hosts(), std::ios::app) << address << " " << Scratch::read(host_key + ".pub");
+  }
+  machine.write("/etc/ssh/lab.conf",
+                "HostKey " + host_key + "\nAuthorizedKeysFile " + identity() +
+                    ".pub\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin prohibit-password\n"
+                    "PasswordAuthentication no\nKbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\n");
+  machine.serve("sshd", {"/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/lab.conf"},
+                [&machine] { return listens(machine, 22); });
+}
+
+fs::path docker_socket(const Machine& machine) { return machine.at("/run/docker.sock"); }
+
+void run_docker(Machine& machine) {
+  machine.write("/etc/docker/daemon.json", "{}");
+  machine.serve("dockerd",
+                {"dockerd", "--storage-driver", "overlay2", "--cgroup-parent", machine.cgroup(), "--exec-opt",
+                 "native.cgroupdriver=cgroupfs"},
+                [&machine] { return engine_answers(docker_socket(machine)); });
+}
+
+void run_nginx(Machine& machine) {
+  machine.write(
+      "/etc/nginx/nginx.conf",
+      "user www-data;\nworker_processes 2;\npid /run/nginx.pid;\ndaemon off;\n"
+      "error_log /var/log/nginx/error.log notice;\ninclude /etc/nginx/modules-enabled/*.conf;\n"
+      "events { worker_connections 4096; }\nhttp {\n  access_log off;\n"
+      "  include /etc/nginx/k4t/live/http*.conf;\n}\nstream {\n  include /etc/nginx/k4t/live/stream*.conf;\n}\n");
+  machine.serve("nginx", {"nginx"}, [&machine] {
+    return machine.run({"sh", "-c", "pid=$(cat /run/nginx.pid) && ls /proc/$pid/task/$pid/children"}).exit_code == 0;
+  });
+}
+
+void run_haproxy(Machine& machine) {
+  machine.write("/etc/haproxy/haproxy.cfg",
+                "global\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 30s\n"
+                "  timeout server 30s\n");
+  machine.write("/etc/haproxy/k4t.cfg", "");
+  machine.serve("haproxy",
+                {"haproxy", "-W", "-S", "/run/haproxy-master.sock", "-f", "/etc/haproxy/haproxy.cfg", "-f",
+                 "/etc/haproxy/k4t.cfg"},
+                [&machine] { return fs::exists(machine.at("/run/haproxy-master.sock")); });
+}
+
+void run_bind(Machine& machine, const std::string& zone, const fs::path& key_file) {
+  if (!fs::exists(key_file)) {
+    const auto made = run({find_program("tsig-keygen"), "-a", "hmac-sha256", "k4t"});
+    check(made, "tsig-keygen");
+    std::ofstream(key_file) << made.out;
+    fs::permissions(key_file, fs::perms::owner_read | fs::perms::owner_write);
+  }
+  machine.write("/var/lib/bind/zone.db", "$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A " +
+                                             machine.address() + "\nns AAAA " + machine.address6() + "\n");
+  machine.write(
+      "/etc/bind/lab.conf",
+      "include \"" + key_file.string() +
+          "\";\ncontrols {};\noptions {\n  directory \"/var/cache/bind\"; pid-file none; session-keyfile none;\n"
+          "  listen-on { any; }; listen-on-v6 { any; };\n  recursion no; notify no; dnssec-validation no;\n"
+          "  empty-zones-enable no;\n};\nzone \"" +
+          zone +
+          "\" {\n  type primary; file \"/var/lib/bind/zone.db\";\n  update-policy { grant k4t zonesub ANY; };\n"
+          "  allow-transfer { key k4t; };\n};\n");
+  machine.serve("named", {"named", "-g", "-n", "1", "-U", "1", "-c", "/etc/bind/lab.conf"}, [&machine, zone] {
+    return !machine.run({"dig", "@127.0.0.1", "+short", "+tries=1", "+time=1", zone, "SOA"}).out.empty();
+  });
+}
+
+}  // namespace k4t::testing::lab

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "lab/lab.hpp"
+
+/// Puts servers on a lab's machines the way the drivers' READMEs tell an administrator to: Debian's paths and ports,
+/// started by hand, because nothing else starts them there. Each returns when the server answers.
+
+namespace k4t::testing::lab {
+
+/// How k4t reaches the lab's machines.
+class Keys {
+ public:
+  explicit Keys(const Lab& lab);
+
+  /// sshd with its stock limits, for root and for the user "k4t". Its host key is added to known_hosts().
+  void run_sshd(Machine& machine) const;
+
+  [[nodiscard]] std::string identity() const { return (folder_ / "id_ed25519").string(); }
+  [[nodiscard]] std::string known_hosts() const { return (folder_ / "known_hosts").string(); }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+/// Docker Engine with its own bridge and firewall rules, on its usual socket.
+void run_docker(Machine& machine);
+/// Where that engine's socket is, as this process sees it.
+std::filesystem::path docker_socket(const Machine& machine);
+
+/// With Debian's main configuration, extended by k4t's includes.
+void run_nginx(Machine& machine);
+void run_haproxy(Machine& machine);
+
+/// A primary for `zone` that takes updates signed with the key in `key_file`, which it makes if there is none.
+void run_bind(Machine& machine, const std::string& zone, const std::filesystem::path& key_file);
+
+}  // namespace k4t::testing::lab
