@@ -23,6 +23,18 @@ std::string program() { return std::string(K4T_BINARY_DIR) + "/bin/k4t"; }
 
 }  // namespace
 
+std::map<std::string, int> served_versions(const K4tCommand& status) {
+  const Json json = Json::parse(status.out, nullptr, false);
+  if (json.is_discarded()) throw std::runtime_error("k4t status: " + status.out + status.err);
+  std::map<std::string, int> versions;
+  for (const auto& member : json.at("members")) {
+    const bool answers = member.contains("seen");
+    const bool has = answers && member["seen"].contains("served");
+    versions[member.at("name")] = has ? member["seen"]["served"]["version"].get<int>() : answers ? 0 : -1;
+  }
+  return versions;
+}
+
 std::string RealCluster::missing(const RealClusterOptions& options) {
   if (::geteuid() != 0) return "a cluster of real servers needs root";
   for (const auto& kind : options.gateways) {
@@ -179,20 +191,6 @@ RealCluster::Answer RealCluster::get_at(const std::string& address, std::uint16_
   request.timeout = std::chrono::seconds(5);
   const auto response = client.send(request);
   return response ? Answer{response->status, response->body} : Answer{0, response.error().message};
-}
-
-std::map<std::string, int> RealCluster::served_versions() {
-  const auto status = k4t({"status", "-o", "json"});
-  std::map<std::string, int> versions;
-  const Json json = Json::parse(status.out, nullptr, false);
-  if (json.is_discarded()) throw std::runtime_error("k4t status: " + status.out + status.err);
-  for (const auto& member : json.at("members")) {
-    int version = -1;
-    if (member.contains("seen"))
-      version = member["seen"].contains("served") ? member["seen"]["served"]["version"].get<int>() : 0;
-    versions[member.at("name")] = version;
-  }
-  return versions;
 }
 
 void RealCluster::edit_config(const std::string& from, const std::string& to) const {

@@ -23,6 +23,17 @@
 
 namespace k4t::testing {
 
+/// What a k4t command did.
+struct K4tCommand {
+  int exit_code = -1;
+  std::string out;  ///< standard output
+  std::string err;
+  [[nodiscard]] Json json() const { return Json::parse(out); }
+};
+
+/// From `k4t status -o json`, what the running servers say: version by member; 0: no register, -1: no answer.
+std::map<std::string, int> served_versions(const K4tCommand& status);
+
 struct RealClusterOptions {
   /// Docker Engine to run instances on ("unix:///…"); empty: the process runtime.
   std::string docker_host;
@@ -39,13 +50,7 @@ class RealCluster {
 
   explicit RealCluster(const RealClusterOptions& options = {});
 
-  /// What a k4t command did.
-  struct Command {
-    int exit_code = -1;
-    std::string out;  ///< standard output
-    std::string err;
-    [[nodiscard]] Json json() const { return Json::parse(out); }
-  };
+  using Command = K4tCommand;
   /// Runs k4t in the cluster's folder. `env` is added to its environment; the file pid.txt gets its process id.
   Command k4t(const std::vector<std::string>& arguments, const std::map<std::string, std::string>& env = {});
   /// `apply -f services`, its last words in `out`.
@@ -70,8 +75,7 @@ class RealCluster {
   [[nodiscard]] Answer get_at(const std::string& address, std::uint16_t port, const std::string& host,
                               const std::string& path = "/") const;
 
-  /// What the running servers say: version by member ("gw1", "gw2", "ns1", "ns2"); 0: no register, -1: no answer.
-  std::map<std::string, int> served_versions();
+  std::map<std::string, int> served_versions() { return testing::served_versions(k4t({"status", "-o", "json"})); }
 
   [[nodiscard]] std::filesystem::path folder() const { return scratch_.path(); }
   [[nodiscard]] const Scratch& scratch() const { return scratch_; }

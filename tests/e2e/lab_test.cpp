@@ -1,0 +1,120 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <set>
+
+#include "lab/cluster.hpp"
+#include "support/traffic.hpp"
+
+/// A cluster whose every part is a machine of its own, reached over SSH: what goes wrong there goes wrong as it does in
+/// a machine room.
+
+namespace k4t::testing::lab {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Key;
+using ::testing::Not;
+using ::testing::Pair;
+
+#define K4T_REQUIRE_LAB_CLUSTER() \
+  if (const auto why = Cluster::missing(); !why.empty()) K4T_SKIP_OR_FAIL(why)
+
+/// The lab is costly, so that all cases share it; each leaves every machine on the wire and every member current.
+class LabCluster : public ::testing::Test {
+ protected:
+  static void TearDownTestSuite() { shared.reset(); }
+
+  void SetUp() override {
+    K4T_REQUIRE_LAB_CLUSTER();
+    if (shared == nullptr) shared = std::make_unique<Cluster>();
+  }
+
+  static Cluster& cluster() { return *shared; }
+  static std::string gateway(unsigned number) { return cluster()["gw" + std::to_string(number)].address(); }
+
+  /// Both gateways answer with that greeting.
+  static void expect_greeting(const std::string& greeting) {
+    for (const unsigned number : {1u, 2u}) EXPECT_EQ(cluster().ask(gateway(number), 80, "web", greeting), "") << number;
+  }
+
+  static void deploy(unsigned replicas, const std::string& greeting, int expected_exit_code) {
+    cluster().web(replicas, greeting);
+    const auto applied = cluster().apply();
+    EXPECT_EQ(applied.exit_code, expected_exit_code) << applied.out << applied.err;
+  }
+
+  static inline std::unique_ptr<Cluster> shared;
+};
+
+TEST_F(LabCluster, AServiceIsSpreadOverTheNodesAndReachedThroughBothGateways) {
+  deploy(3, "one", 0);
+  expect_greeting("one from web");
+  for (const char* server : {"ns1", "ns2"}) {
+    EXPECT_THAT(cluster().resolve(server, "web", "A"), ElementsAre(gateway(1), gateway(2)));
+  }
+  std::set<std::string> nodes;
+  for (const auto& instance : cluster().k4t({"ps", "-o", "json"}).json()) nodes.insert(instance.at("node"));
+  EXPECT_EQ(nodes.size(), 3u);
+  const auto again = cluster().apply();
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("Nothing to do."));
+}
+
+TEST_F(LabCluster, AGatewayCutOffForThreeDeploysCatchesUpWhenItIsBack) {
+  deploy(3, "before", 0);
+  cluster()["gw1"].unplug();
+  for (const char* greeting : {"first", "second", "third"}) {
+    deploy(3, greeting, 3);
+    EXPECT_EQ(cluster().ask(gateway(2), 80, "web", std::string(greeting) + " from web"), "");
+  }
+  EXPECT_THAT(cluster().k4t({"status"}).out, HasSubstr("gw1"));
+  cluster()["gw1"].plug();
+  const auto synced = cluster().k4t({"sync"});
+  EXPECT_EQ(synced.exit_code, 0) << synced.out << synced.err;
+  expect_greeting("third from web");
+  EXPECT_EQ(cluster().k4t({"status"}).exit_code, 0);
+}
+
+TEST_F(LabCluster, ADnsServerCutOffIsBroughtUpToDateWhenItIsBack) {
+  deploy(3, "named", 0);
+  cluster()["ns2"].unplug();
+  cluster().service("more",
+                    "[[service]]\nname = \"more\"\nimage = \"app\"\nentrypoint = [\"/app\"]\ncommand = [\"http\"]\n"
+                    "[[service.port]]\nname = \"http\"\nport = 8080\n[[service.expose]]\nlisten = 80\n");
+  EXPECT_EQ(cluster().apply().exit_code, 3);
+  EXPECT_THAT(cluster().resolve("ns1", "more", "A"), ElementsAre(gateway(1), gateway(2)));
+  cluster()["ns2"].plug();
+  EXPECT_THAT(cluster().resolve("ns2", "more", "A"), ElementsAre());
+  EXPECT_EQ(cluster().k4t({"sync"}).exit_code, 0);
+  EXPECT_THAT(cluster().resolve("ns2", "more", "A"), ElementsAre(gateway(1), gateway(2)));
+  EXPECT_EQ(cluster().k4t({"delete", "more", "--yes"}).exit_code, 0);
+}
+
+TEST_F(LabCluster, WhenTheMasterDiesAnotherMachineTakesOverWithNothingButTheFiles) {
+  deploy(3, "calm", 0);
+  const int version = cluster().served_versions().at("gw1");
+  // Its machine goes when everything is decided and nothing is served yet.
+  cluster().web(3, "decided");
+  const auto killed = cluster().k4t({"apply", "-f", "services"}, {{"K4T_KILL_AT_STEP", "after vote *"}});
+  ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.out << killed.err;
+  cluster().master().power_off();
+  expect_greeting("calm from web");
+  cluster().lab().add("successor");
+  cluster().move_master("successor");
+  const auto refused = cluster().apply();
+  EXPECT_EQ(refused.exit_code, 1) << refused.out;
+  EXPECT_THAT(refused.err, HasSubstr("--take-over"));
+  const auto applied = cluster().k4t({"apply", "-f", "services", "--take-over"});
+  EXPECT_EQ(applied.exit_code, 0) << applied.out << applied.err;
+  expect_greeting("decided from web");
+  EXPECT_GT(cluster().served_versions().at("gw1"), version);
+  EXPECT_EQ(cluster().k4t({"ps", "-o", "json"}).json().size(), 3u) << "none is left over, none is doubled";
+}
+
+}  // namespace
+}  // namespace k4t::testing::lab

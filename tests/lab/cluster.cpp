@@ -1,0 +1,202 @@
+#include "lab/cluster.hpp"
+
+#include <algorithm>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+#include "k4t/http.hpp"
+#include "support/bind_server.hpp"
+#include "support/docker_engine.hpp"
+#include "support/haproxy_server.hpp"
+#include "support/nginx_server.hpp"
+
+namespace k4t::testing::lab {
+namespace {
+
+constexpr const char* folder = "/root/k4t";
+
+std::string program() { return std::string(K4T_BINARY_DIR) + "/bin/k4t"; }
+
+std::string numbered(const char* kind, std::size_t index) { return kind + std::to_string(index + 1); }
+
+/// Each of the jobs in a thread of its own; what one throws is thrown here.
+void side_by_side(const std::vector<std::function<void()>>& jobs) {
+  std::vector<std::string> failures(jobs.size());
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    threads.emplace_back([&, i] {
+      try {
+        jobs[i]();
+      } catch (const std::exception& failed) {
+        failures[i] = failed.what();
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& failure : failures) {
+    if (!failure.empty()) throw std::runtime_error(failure);
+  }
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const auto at = text.find(from);
+  if (at == std::string::npos) throw std::runtime_error("k4t.toml does not contain: " + from);
+  return text.replace(at, from.size(), to);
+}
+
+}  // namespace
+
+std::string Cluster::missing() {
+  if (auto why = lab::missing(); !why.empty()) return why;
+  if (auto why = DockerEngine::missing(); !why.empty()) return why;
+  if (!NginxServer::available()) return "nginx with its stream module is not installed";
+  if (!HaproxyServer::available()) return "HAProxy is not installed";
+  if (!BindServer::installed()) return "BIND is not installed";
+  return {};
+}
+
+Cluster::Cluster(const ClusterOptions& options) : options_(options), keys_(lab_) {
+  lab_.add("master");
+  lab_.add("client");
+  for (std::size_t i = 0; i < options.nodes; ++i) lab_.add(numbered("n", i));
+  for (std::size_t i = 0; i < options.gateways.size(); ++i) lab_.add(numbered("gw", i));
+  for (std::size_t i = 0; i < options.dns; ++i) lab_.add(numbered("ns", i));
+  start_servers();
+  move_master("master");
+}
+
+void Cluster::start_servers() {
+  // Host keys go into one file of known hosts, one after the other.
+  for (std::size_t i = 0; i < options_.nodes; ++i) keys_.run_sshd(lab_[numbered("n", i)]);
+  for (std::size_t i = 0; i < options_.gateways.size(); ++i) keys_.run_sshd(lab_[numbered("gw", i)]);
+  std::vector<std::function<void()>> jobs;
+  for (std::size_t i = 0; i < options_.nodes; ++i) {
+    jobs.emplace_back([this, i] {
+      Machine& node = lab_[numbered("n", i)];
+      run_docker(node);
+      import_image(docker_socket(node), "app", {{std::string(K4T_BINARY_DIR) + "/bin/k4t-demo-app", "/app"}});
+    });
+  }
+  for (std::size_t i = 0; i < options_.gateways.size(); ++i) {
+    jobs.emplace_back([this, i] {
+      Machine& gateway = lab_[numbered("gw", i)];
+      options_.gateways[i] == "nginx" ? run_nginx(gateway) : run_haproxy(gateway);
+    });
+  }
+  if (options_.dns > 0) run_bind(lab_["ns1"], domain, lab_.folder() / "k4t.key");
+  for (std::size_t i = 1; i < options_.dns; ++i) {
+    jobs.emplace_back([this, i] { run_bind(lab_[numbered("ns", i)], domain, lab_.folder() / "k4t.key"); });
+  }
+  side_by_side(jobs);
+}
+
+std::string Cluster::configuration() {
+  std::string text = std::string("[cluster]\nname = \"demo\"\ndomain = \"") + domain +
+                     "\"\nstate = \"state\"\ndns_ttl = \"1s\"\n\n[plugins]\nfolders = [\"" + K4T_BINARY_DIR +
+                     "/plugins\"]\n\n[ssh]\nidentity = [\"" + keys_.identity() + "\"]\nknown_hosts = \"" +
+                     keys_.known_hosts() + "\"\nconnect_timeout = \"3s\"\n";
+  const auto url = [this](const std::string& name) { return "ssh://root@" + lab_[name].address(); };
+  for (std::size_t i = 0; i < options_.nodes; ++i) {
+    const std::string name = numbered("n", i);
+    text += "\n[[node]]\nname = \"" + name + "\"\ndriver = \"docker\"\naddress = \"" + lab_[name].address() +
+            "\"\noptions.host = \"" + url(name) + "\"\n";
+  }
+  for (std::size_t i = 0; i < options_.gateways.size(); ++i) {
+    const std::string name = numbered("gw", i);
+    text += "\n[[gateway]]\nname = \"" + name + "\"\ndriver = \"" + options_.gateways[i] + "\"\naddress = \"" +
+            lab_[name].address() + "\"\noptions.host = \"" + url(name) + "\"\n";
+    if (options_.gateways[i] == "haproxy") {
+      text +=
+          "options.config = [\"/etc/haproxy/haproxy.cfg\"]\noptions.file = \"/etc/haproxy/k4t.cfg\"\n"
+          "options.master_socket = \"/run/haproxy-master.sock\"\n";
+    }
+  }
+  for (std::size_t i = 0; i < options_.dns; ++i) {
+    const std::string name = numbered("ns", i);
+    text += "\n[[dns]]\nname = \"" + name + "\"\ndriver = \"bind\"\naddress = \"" + lab_[name].address() +
+            "\"\noptions.key_file = \"" + (lab_.folder() / "k4t.key").string() + "\"\n";
+  }
+  // The order of the protocol: gateway hosts first, then nodes.
+  std::vector<std::string> machines;
+  for (std::size_t i = 0; i < options_.gateways.size(); ++i) machines.push_back(numbered("gw", i));
+  for (std::size_t i = 0; i < options_.nodes && machines.size() < 3; ++i) machines.push_back(numbered("n", i));
+  for (const auto& name : machines) {
+    text += "\n[[witness]]\nid = \"w-" + name + "\"\nhost = \"" + url(name) + "\"\npath = \"/var/lib/k4t\"\n";
+  }
+  return text;
+}
+
+void Cluster::move_master(const std::string& name) {
+  const std::string config =
+      lab_[master_].powered() ? lab_[master_].read(std::string(folder) + "/k4t.toml") : std::string();
+  master_ = name;
+  master().write(std::string(folder) + "/k4t.toml", config.empty() ? configuration() : config);
+  for (const auto& [service, text] : services_) {
+    master().write(std::string(folder) + "/services/" + service + ".toml", text);
+  }
+}
+
+void Cluster::edit_config(const std::string& from, const std::string& to) {
+  const std::string path = std::string(folder) + "/k4t.toml";
+  master().write(path, replaced(master().read(path), from, to));
+}
+
+Cluster::Command Cluster::k4t(const std::vector<std::string>& arguments,
+                              const std::map<std::string, std::string>& env) {
+  std::vector<std::string> argv{"env", std::string("--chdir=") + folder};
+  for (const auto& [name, value] : env) argv.push_back(name + "=" + value);
+  for (const char* part : {"sh", "-c", "exec \"$@\" >out.txt 2>err.txt", "sh"}) argv.emplace_back(part);
+  argv.push_back(program());
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  const auto ran = master().run(argv, {}, std::chrono::minutes(5));
+  return {ran.exit_code, master().read(std::string(folder) + "/out.txt"),
+          master().read(std::string(folder) + "/err.txt")};
+}
+
+void Cluster::service(const std::string& name, const std::string& text) {
+  services_[name] = text;
+  master().write(std::string(folder) + "/services/" + name + ".toml", text);
+}
+
+void Cluster::web(unsigned replicas, const std::string& greeting) {
+  service("web",
+          "[[service]]\nname = \"web\"\nimage = \"app\"\nentrypoint = [\"/app\"]\ncommand = [\"http\"]\nreplicas = " +
+              std::to_string(replicas) + "\nmemory = \"64MiB\"\nenv = { GREETING = \"" + greeting +
+              "\" }\nstop_timeout = \"2s\"\ndrain_timeout = \"5s\"\n[[service.port]]\nname = \"http\"\nport = 8080\n"
+              "[service.health]\nhttp = \"/healthz\"\ninterval = \"500ms\"\nrise = 1\ndeadline = \"30s\"\n"
+              "[[service.expose]]\nlisten = 80\n");
+}
+
+std::string Cluster::ask(const std::string& address, std::uint16_t port, const std::string& name,
+                         const std::string& expected) {
+  std::string wrong;
+  std::thread client([&] {
+    lab_["client"].enter_network();
+    http::Client http({transport::local_host(), {}, address, port});
+    http::Request request;
+    request.headers["Host"] = name + "." + domain;
+    request.headers["Connection"] = "close";
+    request.timeout = std::chrono::seconds(5);
+    const auto response = http.send(request);
+    if (!response) {
+      wrong = response.error().message;
+    } else if (response->status != 200 || response->body.find(expected) == std::string::npos) {
+      wrong = std::to_string(response->status) + ": " + response->body;
+    }
+  });
+  client.join();
+  return wrong;
+}
+
+std::vector<std::string> Cluster::resolve(const std::string& server, const std::string& name, const std::string& type) {
+  const auto ran = lab_["client"].run(
+      {"dig", "@" + lab_[server].address(), "+short", "+tries=1", "+time=2", name + "." + domain, type});
+  std::istringstream in(ran.exit_code == 0 ? ran.out : std::string());
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+}  // namespace k4t::testing::lab
