@@ -92,6 +92,7 @@ TEST_F(LabCluster, ADnsServerCutOffIsBroughtUpToDateWhenItIsBack) {
   EXPECT_THAT(cluster().resolve("ns2", "more", "A"), ElementsAre());
   EXPECT_EQ(cluster().k4t({"sync"}).exit_code, 0);
   EXPECT_THAT(cluster().resolve("ns2", "more", "A"), ElementsAre(gateway(1), gateway(2)));
+  cluster().remove_service_file("more");
   EXPECT_EQ(cluster().k4t({"delete", "more", "--yes"}).exit_code, 0);
 }
 
@@ -100,7 +101,7 @@ TEST_F(LabCluster, WhenTheMasterDiesAnotherMachineTakesOverWithNothingButTheFile
   const int version = cluster().served_versions().at("gw1");
   // Its machine goes when everything is decided and nothing is served yet.
   cluster().web(3, "decided");
-  const auto killed = cluster().k4t({"apply", "-f", "services"}, {{"K4T_KILL_AT_STEP", "after vote *"}});
+  const auto killed = cluster().k4t({"apply", "-f", "services"}, {{"K4T_KILL_AT_STEP", "2 after vote *"}});
   ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.out << killed.err;
   cluster().master().power_off();
   expect_greeting("calm from web");

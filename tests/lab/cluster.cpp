@@ -16,6 +16,8 @@ namespace {
 
 constexpr const char* folder = "/root/k4t";
 
+std::string service_file(const std::string& name) { return std::string(folder) + "/services/" + name + ".toml"; }
+
 std::string program() { return std::string(K4T_BINARY_DIR) + "/bin/k4t"; }
 
 std::string numbered(const char* kind, std::size_t index) { return kind + std::to_string(index + 1); }
@@ -132,9 +134,7 @@ void Cluster::move_master(const std::string& name) {
       lab_[master_].powered() ? lab_[master_].read(std::string(folder) + "/k4t.toml") : std::string();
   master_ = name;
   master().write(std::string(folder) + "/k4t.toml", config.empty() ? configuration() : config);
-  for (const auto& [service, text] : services_) {
-    master().write(std::string(folder) + "/services/" + service + ".toml", text);
-  }
+  for (const auto& [service, text] : services_) master().write(service_file(service), text);
 }
 
 void Cluster::edit_config(const std::string& from, const std::string& to) {
@@ -156,7 +156,12 @@ Cluster::Command Cluster::k4t(const std::vector<std::string>& arguments,
 
 void Cluster::service(const std::string& name, const std::string& text) {
   services_[name] = text;
-  master().write(std::string(folder) + "/services/" + name + ".toml", text);
+  master().write(service_file(name), text);
+}
+
+void Cluster::remove_service_file(const std::string& name) {
+  services_.erase(name);
+  std::filesystem::remove(master().at(service_file(name)));
 }
 
 void Cluster::web(unsigned replicas, const std::string& greeting) {

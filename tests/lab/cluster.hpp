@@ -34,6 +34,7 @@ class Cluster {
   /// A web service of so many replicas that answers `greeting`, exposed on port 80 of the gateways.
   void web(unsigned replicas, const std::string& greeting);
   void service(const std::string& name, const std::string& text);
+  void remove_service_file(const std::string& name);
 
   Machine& operator[](const std::string& name) { return lab_[name]; }
   Lab& lab() { return lab_; }
