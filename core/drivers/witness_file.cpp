@@ -6,8 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "platform/steps.hpp"
-
 namespace k4t::drivers {
 namespace {
 
@@ -38,6 +36,14 @@ Result<T> parse(const std::string& text, const std::string& path) {
   if (value) return value;
   return Error{Status::fatal, path + " is damaged and was left as it is: " + value.error().message,
                text.substr(0, 200)};
+}
+
+/// The record in the last line of a register or of a file that was one.
+Result<model::Record> record_in(std::string_view text, const std::string& txn, const std::string& path) {
+  if (text.ends_with('\n')) text.remove_suffix(1);
+  K4T_ASSIGN(auto record, parse<model::Record>(std::string(text.substr(text.rfind('\n') + 1)), path));
+  if (record.txn == txn && model::is_authentic(record)) return record;
+  return Error{Status::fatal, path + " is damaged: its content does not have the name of record " + txn, {}};
 }
 
 Error blank(const std::string& path) {
@@ -96,14 +102,11 @@ Result<void> FileWitness::check_place() const {
                {}};
 }
 
-Result<std::optional<FileWitness::Held>> FileWitness::read(const Patience& patience) {
-  K4T_TRY(check_place());
+Result<FileWitness::Held> FileWitness::understand(std::string text) const {
   const std::string path = register_path();
-  K4T_TRY(patience.check(path));
-  auto text = host_->read_file(path, patience.limits());
-  if (text.status() == Status::not_found) return std::optional<Held>();
-  if (!text) return text.error();
-  K4T_ASSIGN(auto now, parse<model::WitnessRegister>(*text, path));
+  const auto line_end = text.find('\n');
+  const bool has_record = line_end != std::string::npos && line_end + 1 < text.size();
+  K4T_ASSIGN(auto now, parse<model::WitnessRegister>(text.substr(0, line_end), path));
   if (now.cluster != cluster_ || now.id != where_.id || now.promised.run.empty()) {
     return Error{Status::fatal,
                  path + " is the register of witness '" + now.id + "' of cluster '" + now.cluster + "', not of '" +
@@ -113,82 +116,115 @@ Result<std::optional<FileWitness::Held>> FileWitness::read(const Patience& patie
   if (now.promised.counter > kHighestCounter) {
     return Error{Status::fatal, path + " promises an epoch that no run can have reached", {}};
   }
-  return std::optional<Held>(Held{*std::move(text), std::move(now)});
+  if (has_record && !now.vote) {
+    return Error{Status::fatal, path + " is damaged and was left as it is: it has a record without a vote", {}};
+  }
+  return Held{std::move(text), std::move(now), has_record};
 }
 
-Result<void> FileWitness::swap(const std::optional<Held>& held, const model::WitnessRegister& next,
-                               const Patience& patience) {
+Result<std::optional<FileWitness::Held>> FileWitness::read(const Patience& patience) {
+  K4T_TRY(check_place());
   K4T_TRY(patience.check(register_path()));
-  const std::optional<std::string> expected = held ? std::optional<std::string>(held->text) : std::nullopt;
-  return host_->swap_file(register_path(), expected, Json(next).dump() + "\n", kMode, patience.limits());
+  auto text = host_->read_file(register_path(), patience.limits());
+  if (text.status() == Status::not_found) return std::optional<Held>();
+  if (!text) return text.error();
+  K4T_ASSIGN(auto held, understand(*std::move(text)));
+  memory_->set(held);
+  return std::optional<Held>(std::move(held));
 }
 
-Result<txn::WitnessAnswer> FileWitness::claim(const txn::ClaimRequest& request, const CallOptions& options) {
-  const Patience patience(options);
+Result<void> FileWitness::swap(const std::optional<Held>& held, const Decision& decision, const Patience& patience) {
+  K4T_TRY(patience.check(register_path()));
+  if (!held) K4T_TRY(host_->make_folder(where_.path, 0700, patience.limits()));
+  std::string text = Json(decision.now).dump() + "\n";
+  if (decision.record != nullptr) text += Json(*decision.record).dump() + "\n";
+  std::optional<std::string> expected;
+  std::string keep_as;
+  if (held) {
+    expected = held->text;
+    const bool repeats = decision.record != nullptr && held->has_record && decision.record->txn == held->now.vote->txn;
+    if (held->has_record && !repeats) keep_as = record_path(held->now.vote->txn);
+  }
+  K4T_TRY(host_->swap_file(register_path(), expected, text, kMode, patience.limits(), keep_as));
+  memory_->set({std::move(text), decision.now, decision.record != nullptr});
+  return {};
+}
+
+Result<txn::WitnessAnswer> FileWitness::change(const Decide& decide, const Patience& patience) {
+  K4T_TRY(check_place());
+  std::optional<Held> held = memory_->get();
+  bool is_fresh = !held;
+  if (is_fresh) {
+    K4T_ASSIGN(held, read(patience));
+  }
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    K4T_ASSIGN(const auto held, read(patience));
-    if (!held && !request.initialise) return blank(register_path());
-    model::WitnessRegister next{cluster_, where_.id, {}, {}, false, {}};
-    if (held) {
-      next = held->now;
-      if (!request.take_over && held_by_another_host(next, request)) {
-        return Error{Status::busy, "another host's claim is open: " + next.holder + "; --take-over ends it", {}};
-      }
-      if (request.epoch < next.promised) return txn::WitnessAnswer{false, next};
-    } else {
-      K4T_TRY(host_->make_folder(where_.path, 0700, patience.limits()));
+    const auto decision = decide(held);
+    if (!is_fresh && (!decision || !decision->writes)) {
+      // Only a swap proves that what is remembered is still there.
+      K4T_ASSIGN(held, read(patience));
+      is_fresh = true;
+      continue;
     }
-    next.promised = request.epoch;
-    next.holder = request.holder;
-    next.open = true;
-    const auto swapped = swap(held, next, patience);
-    if (swapped) return txn::WitnessAnswer{true, next};
+    if (!decision) return decision.error();
+    if (!decision->writes) return txn::WitnessAnswer{decision->granted, decision->now};
+    const auto swapped = swap(held, *decision, patience);
+    if (swapped) return txn::WitnessAnswer{decision->granted, decision->now};
     if (swapped.status() != Status::conflict) return swapped.error();
+    is_fresh = true;
+    if (swapped.error().detail.empty()) {
+      K4T_ASSIGN(held, read(patience));
+    } else {
+      K4T_ASSIGN(held, understand(swapped.error().detail));
+    }
   }
   return out_of_attempts(register_path());
 }
 
-Result<void> FileWitness::store(const model::Record& record, const Patience& patience) {
-  K4T_TRY(patience.check(record_path(record.txn)));
-  K4T_TRY(host_->put_file(record_path(record.txn), Json(record).dump() + "\n", kMode, patience.limits()));
-  platform::step("record stored at " + where_.id);
-  return {};
+Result<txn::WitnessAnswer> FileWitness::claim(const txn::ClaimRequest& request, const CallOptions& options) {
+  const auto decide = [&](const std::optional<Held>& held) -> Result<Decision> {
+    if (!held && !request.initialise) return blank(register_path());
+    Decision decision{true, true, {cluster_, where_.id, {}, {}, false, {}}, nullptr};
+    if (held) decision.now = held->now;
+    if (!request.take_over && held_by_another_host(decision.now, request)) {
+      return Error{Status::busy, "another host's claim is open: " + decision.now.holder + "; --take-over ends it", {}};
+    }
+    if (request.epoch < decision.now.promised) return Decision{false, false, decision.now, nullptr};
+    decision.now.promised = request.epoch;
+    decision.now.holder = request.holder;
+    decision.now.open = true;
+    return decision;
+  };
+  return change(decide, Patience(options));
 }
 
 Result<txn::WitnessAnswer> FileWitness::vote(const model::Epoch& epoch, const model::Record& record,
                                              const CallOptions& options) {
-  const Patience patience(options);
   if (!is_plain(record.txn) || !model::is_authentic(record)) {
     return Error{Status::invalid_argument, "the record to vote for does not have the name of its content", {}};
   }
   const model::Vote vote{epoch, record.version, record.txn};
-  bool stored = false;
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    K4T_ASSIGN(const auto held, read(patience));
+  const auto decide = [&](const std::optional<Held>& held) -> Result<Decision> {
     if (!held) return blank(register_path());
-    model::WitnessRegister next = held->now;
+    Decision decision{true, true, held->now, &record};
+    model::WitnessRegister& next = decision.now;
     const bool same_epoch = next.vote && next.vote->epoch == epoch;
     if (epoch < next.promised || (same_epoch && next.vote->version > vote.version)) {
-      return txn::WitnessAnswer{false, next};
+      return Decision{false, false, next, nullptr};
     }
     if (same_epoch && next.vote->version == vote.version && next.vote->txn != vote.txn) {
       return Error{
           Status::fatal, "one run asked witness " + where_.id + " to vote for two contents of one version", {}};
     }
-    if (next.vote == vote) return txn::WitnessAnswer{true, next};
-    if (!stored) K4T_TRY(store(record, patience));
-    stored = true;
+    if (next.vote == vote) return Decision{true, false, next, nullptr};
     if (next.promised != epoch) {
       next.holder = "run " + epoch.run;  // it never claimed here, so that nobody said who it is
       next.open = false;
     }
     next.promised = epoch;
     next.vote = vote;
-    const auto swapped = swap(held, next, patience);
-    if (swapped) return txn::WitnessAnswer{true, next};
-    if (swapped.status() != Status::conflict) return swapped.error();
-  }
-  return out_of_attempts(register_path());
+    return decision;
+  };
+  return change(decide, Patience(options));
 }
 
 Result<std::optional<model::WitnessRegister>> FileWitness::peek(const CallOptions& options) {
@@ -199,36 +235,34 @@ Result<std::optional<model::WitnessRegister>> FileWitness::peek(const CallOption
 }
 
 Result<model::Record> FileWitness::fetch(const std::string& txn, const CallOptions& options) {
-  return fetch_record(txn, Patience(options));
+  const Patience patience(options);
+  auto kept = fetch_kept(txn, patience);
+  if (kept.status() != Status::not_found) return kept;
+  K4T_ASSIGN(const auto held, read(patience));
+  if (held && held->has_record && held->now.vote->txn == txn) return record_in(held->text, txn, register_path());
+  // Whoever replaced the register in between has kept its record first.
+  return fetch_kept(txn, patience);
 }
 
-Result<model::Record> FileWitness::fetch_record(const std::string& txn, const Patience& patience) {
+Result<model::Record> FileWitness::fetch_kept(const std::string& txn, const Patience& patience) {
   K4T_TRY(check_place());
   if (!is_plain(txn)) return Error{Status::invalid_argument, "not the name of a record", txn.substr(0, 64)};
   K4T_ASSIGN(const auto text, host_->read_file(record_path(txn), patience.limits()));
-  K4T_ASSIGN(auto record, parse<model::Record>(text, record_path(txn)));
-  if (record.txn != txn || !model::is_authentic(record)) {
-    return Error{Status::fatal, record_path(txn) + " is damaged: its content does not have that name", {}};
-  }
-  return record;
+  return record_in(text, txn, record_path(txn));
 }
 
 Result<void> FileWitness::close(const model::Epoch& epoch, const CallOptions& options) {
   const Patience patience(options);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    K4T_ASSIGN(const auto held, read(patience));
+  const auto decide = [&](const std::optional<Held>& held) -> Result<Decision> {
     if (!held) return blank(register_path());
-    if (held->now.promised != epoch || !held->now.open) return {};
-    model::WitnessRegister next = held->now;
-    next.open = false;
-    const auto swapped = swap(held, next, patience);
-    if (swapped) {
-      if (next.vote) prune(*next.vote, patience);
-      return {};
-    }
-    if (swapped.status() != Status::conflict) return swapped.error();
-  }
-  return out_of_attempts(register_path());
+    Decision decision{true, true, held->now, nullptr};
+    if (held->now.promised != epoch || !held->now.open) return Decision{false, false, held->now, nullptr};
+    decision.now.open = false;
+    return decision;
+  };
+  K4T_ASSIGN(const auto closed, change(decide, patience));
+  if (closed.granted && closed.now.vote) prune(*closed.now.vote, patience);
+  return {};
 }
 
 // A vote for a version says that its base is decided, so that no claim can choose anything older. Any doubt keeps a
@@ -242,7 +276,7 @@ void FileWitness::prune(const model::Vote& vote, const Patience& patience) {
     if (!has_form(name, kRegisterPrefix)) continue;
     const auto text = host_->read_file(where_.path + "/" + name, patience.limits());
     if (!text) return;
-    const auto other = parse<model::WitnessRegister>(*text, name);
+    const auto other = parse<model::WitnessRegister>(text->substr(0, text->find('\n')), name);
     if (!other) return;
     if (other->vote) named.insert(other->vote->txn);
   }
@@ -250,7 +284,7 @@ void FileWitness::prune(const model::Vote& vote, const Patience& patience) {
     if (!has_form(name, kRecordPrefix)) continue;
     const std::string txn = name.substr(kRecordPrefix.size(), name.size() - kRecordPrefix.size() - kSuffix.size());
     if (named.contains(txn)) continue;
-    const auto record = fetch_record(txn, patience);
+    const auto record = fetch_kept(txn, patience);
     if (!record || record->version + 1 >= vote.version) continue;
     // What stays after a failure is deleted by a later run.
     static_cast<void>(host_->remove_file(record_path(txn), patience.limits()));

@@ -115,6 +115,13 @@ Result<Fd> lock(const std::string& path, unsigned mode, const Limits& limits) {
   }
 }
 
+/// A second name for a file that is about to lose its own. Made durable also where it is there already: whoever made it
+/// may have died before.
+Result<void> keep(const std::string& path, const std::string& name) {
+  if (::link(path.c_str(), name.c_str()) != 0 && errno != EEXIST) return failed("keep the present content as", name);
+  return sync_folder(folder_of(name));
+}
+
 /// Makes one folder, durably, when it is not there.
 Result<void> make_one(const std::string& path, unsigned mode) {
   if (::mkdir(path.c_str(), static_cast<mode_t>(mode)) == 0) {
@@ -156,16 +163,18 @@ Result<void> put(const std::string& path, std::string_view bytes, unsigned mode)
 }
 
 Result<void> swap(const std::string& path, const std::optional<std::string>& expected, std::string_view bytes,
-                  unsigned mode, const Limits& limits) {
+                  unsigned mode, const Limits& limits, const std::string& keep_as) {
   K4T_TRY(check_path(path));
+  if (!keep_as.empty()) K4T_TRY(check_path(keep_as));
   K4T_ASSIGN(const Fd held, lock(path, mode, limits));
   auto present = read(path);
   if (!present && present.status() != Status::not_found) return present.error();
   const std::optional<std::string> found = present ? std::optional(*std::move(present)) : std::nullopt;
   if (found != expected) {
-    return Error{
-        Status::conflict, path + (found ? " has another content than expected" : " is unexpectedly absent"), {}};
+    return Error{Status::conflict, path + (found ? " has another content than expected" : " is unexpectedly absent"),
+                 found.value_or(std::string())};
   }
+  if (found && !keep_as.empty()) K4T_TRY(keep(path, keep_as));
   return put(path, bytes, mode);
 }
 

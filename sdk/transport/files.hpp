@@ -16,7 +16,7 @@ Result<std::string> read(const std::string& path);
 Result<void> put(const std::string& path, std::string_view bytes, unsigned mode);
 /// BUSY: another swapper has held the lock for 10 s. DEADLINE: the limits ended the wait before that.
 Result<void> swap(const std::string& path, const std::optional<std::string>& expected, std::string_view bytes,
-                  unsigned mode, const Limits& limits);
+                  unsigned mode, const Limits& limits, const std::string& keep_as);
 Result<void> make_folder(const std::string& path, unsigned mode);
 Result<std::vector<std::string>> list(const std::string& path);
 Result<void> remove(const std::string& path);

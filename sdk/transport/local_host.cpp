@@ -19,8 +19,8 @@ class LocalHost final : public Host {
     return files::put(path, bytes, mode);
   }
   Result<void> swap_file(const std::string& path, const std::optional<std::string>& expected, std::string_view bytes,
-                         unsigned mode, const Limits& limits) override {
-    return files::swap(path, expected, bytes, mode, limits);
+                         unsigned mode, const Limits& limits, const std::string& keep_as) override {
+    return files::swap(path, expected, bytes, mode, limits, keep_as);
   }
   Result<void> make_folder(const std::string& path, unsigned mode, const Limits& /*limits*/) override {
     return files::make_folder(path, mode);

@@ -23,6 +23,7 @@ constexpr int conflict = 81;
 constexpr int busy = 82;
 constexpr int cut_short = 83;
 constexpr int not_regular = 84;
+constexpr int absent = 85;
 }  // namespace exit_code
 
 constexpr std::string_view read_script = R"sh(if [ -e "$1" ] && [ ! -f "$1" ]; then exit 84; fi
@@ -46,7 +47,7 @@ sync "$2"
 )sh";
 
 /// $7 the lock file's umask, $8 seconds to wait for it, $9 the expected SHA-256 or "absent". That a file is absent must
-/// be known: to test, one in a folder that cannot be searched looks the same.
+/// be known: to test, one in a folder that cannot be searched looks the same. What is there instead is printed.
 constexpr std::string_view compare = R"sh(umask "$7"
 if [ -L "$1.lock" ]; then exit 84; fi
 exec 9>>"$1.lock"
@@ -65,8 +66,16 @@ else
   esac
 fi
 if [ "$found" != "$9" ]; then
-  echo "$found"
+  [ "$found" != absent ] || exit 85
+  cat "$1" || exit 1
   exit 81
+fi
+)sh";
+
+/// ${10} the name under which the present file stays, or nothing.
+constexpr std::string_view keep = R"sh(if [ -n "${10}" ] && [ "$found" != absent ]; then
+  [ -e "${10}" ] || ln "$1" "${10}" || exit 1
+  sync "$2" || exit 1
 fi
 )sh";
 
@@ -216,21 +225,24 @@ Result<void> put(Host& host, const std::string& path, std::string_view bytes, un
 }
 
 Result<void> swap(Host& host, const std::string& path, const std::optional<std::string>& expected,
-                  std::string_view bytes, unsigned mode, const Limits& limits) {
+                  std::string_view bytes, unsigned mode, const Limits& limits, const std::string& keep_as) {
   K4T_ASSIGN(const std::string file, plain(path));
-  static const std::string script = std::string(stage) + std::string(compare) + std::string(replace);
+  static const std::string script =
+      std::string(stage) + std::string(compare) + std::string(keep) + std::string(replace);
   auto args = stage_args(file, bytes, mode);
   args.push_back(octal(0777 & ~mode));
   args.push_back(seconds_text(std::min(lock_patience, limits.timeout)));
   args.push_back(expected ? sha256_hex(*expected) : "absent");
-  K4T_ASSIGN(const auto output, run(host, script, std::move(args), bytes, limits));
-  if (output.exit_code == 0) return {};
-  if (output.exit_code != exit_code::conflict) return script_error(host, "cannot change " + path, output);
-  const bool absent = output.out.starts_with("absent");
-  return Error{
-      Status::conflict,
-      path + " on " + host.name() + (absent ? " is unexpectedly absent" : " has another content than expected"),
-      {}};
+  K4T_ASSIGN(args.emplace_back(), keep_as.empty() ? Result<std::string>(std::string()) : plain(keep_as));
+  K4T_ASSIGN(auto output, run(host, script, std::move(args), bytes, limits));
+  const std::string where = path + " on " + host.name();
+  switch (output.exit_code) {
+    case 0: return {};
+    case exit_code::conflict:
+      return Error{Status::conflict, where + " has another content than expected", std::move(output.out)};
+    case exit_code::absent: return Error{Status::conflict, where + " is unexpectedly absent", {}};
+    default: return script_error(host, "cannot change " + path, output);
+  }
 }
 
 Result<void> make_folder(Host& host, const std::string& path, unsigned mode, const Limits& limits) {

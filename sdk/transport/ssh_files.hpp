@@ -17,7 +17,7 @@ namespace k4t::transport::remote {
 Result<std::string> read(Host& host, const std::string& path, const Limits& limits);
 Result<void> put(Host& host, const std::string& path, std::string_view bytes, unsigned mode, const Limits& limits);
 Result<void> swap(Host& host, const std::string& path, const std::optional<std::string>& expected,
-                  std::string_view bytes, unsigned mode, const Limits& limits);
+                  std::string_view bytes, unsigned mode, const Limits& limits, const std::string& keep_as);
 Result<void> make_folder(Host& host, const std::string& path, unsigned mode, const Limits& limits);
 Result<std::vector<std::string>> list(Host& host, const std::string& path, const Limits& limits);
 Result<void> remove(Host& host, const std::string& path, const Limits& limits);

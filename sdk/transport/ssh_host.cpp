@@ -68,8 +68,8 @@ class SshHost final : public Host {
     return remote::put(*this, path, bytes, mode, limits);
   }
   Result<void> swap_file(const std::string& path, const std::optional<std::string>& expected, std::string_view bytes,
-                         unsigned mode, const Limits& limits) override {
-    return remote::swap(*this, path, expected, bytes, mode, limits);
+                         unsigned mode, const Limits& limits, const std::string& keep_as) override {
+    return remote::swap(*this, path, expected, bytes, mode, limits, keep_as);
   }
   Result<void> make_folder(const std::string& path, unsigned mode, const Limits& limits) override {
     return remote::make_folder(*this, path, mode, limits);

@@ -28,7 +28,8 @@ void Witness::wipe() {
 
 void Witness::store(const Config& config, const model::WitnessRegister& next, const txn::EntryPtr& record, bool cut) {
   const bool record_last = config.has(Mistake::record_after_vote);
-  if (record && !record_last) records_[record->record.txn] = record;
+  // The register brings its record: a cut takes both or none.
+  if (record && !record_last && !cut) records_[record->record.txn] = record;
   if (config.has(Mistake::witness_answers_before_sync)) {
     synced_ = held_;
     unsynced_ = true;

@@ -153,7 +153,8 @@ int Served::decided() {
   for (const auto& entry : fs::directory_iterator(folder, none)) {
     const std::string name = entry.path().filename();
     if (!name.starts_with("k4t-witness-") || !name.ends_with(".json")) continue;
-    const Json json = Json::parse(Scratch::read(entry.path()));
+    const std::string text = Scratch::read(entry.path());
+    const Json json = Json::parse(text.substr(0, text.find('\n')));
     return json.contains("vote") && json["vote"].is_object() ? json["vote"]["version"].get<int>() : 0;
   }
   return 0;

@@ -26,8 +26,8 @@ class KillingHost final : public transport::Host {
     return inner_->put_file(path, bytes, mode, limits);
   }
   Result<void> swap_file(const std::string& path, const std::optional<std::string>& expected, std::string_view bytes,
-                         unsigned mode, const transport::Limits& limits) override {
-    return inner_->swap_file(path, expected, bytes, mode, limits);
+                         unsigned mode, const transport::Limits& limits, const std::string& keep_as) override {
+    return inner_->swap_file(path, expected, bytes, mode, limits, keep_as);
   }
   Result<void> make_folder(const std::string& path, unsigned mode, const transport::Limits& limits) override {
     return inner_->make_folder(path, mode, limits);

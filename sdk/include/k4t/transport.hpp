@@ -76,10 +76,14 @@ class Host {
                                 const Limits& limits = {}) = 0;
 
   /// put_file if the present content is exactly `expected` (absent: there is no such file), else CONFLICT and nothing
-  /// changed. Swappers of one path exclude each other by a lock on PATH.lock; a swapper that dies leaves no lock
-  /// behind.
+  /// changed; its detail is the present content, empty where there is no file. Swappers of one path exclude each other
+  /// by a lock on PATH.lock; a swapper that dies leaves no lock behind.
+  ///
+  /// `keep_as`, a name in the same folder: the file that is replaced stays under it, durably before it is replaced. A
+  /// file that has that name already is left as it is. Only where something is replaced.
   virtual Result<void> swap_file(const std::string& path, const std::optional<std::string>& expected,
-                                 std::string_view bytes, unsigned mode, const Limits& limits = {}) = 0;
+                                 std::string_view bytes, unsigned mode, const Limits& limits = {},
+                                 const std::string& keep_as = {}) = 0;
 
   /// Makes the folder and its missing parents; one that exists is a success.
   virtual Result<void> make_folder(const std::string& path, unsigned mode, const Limits& limits = {}) = 0;

@@ -63,6 +63,27 @@ TEST_P(Files, SwapComparesTheWholeContent) {
   EXPECT_EQ(*host->read_file(path("r")), "two");
 }
 
+TEST_P(Files, ARefusedSwapShowsWhatIsThereInstead) {
+  const std::string present = "one\ntwo \n" + std::string(100'000, 'x');
+  ASSERT_TRUE(host->put_file(path("r"), present, 0600).ok());
+  EXPECT_EQ(host->swap_file(path("r"), "three", "four", 0600).error().detail, present);
+  EXPECT_EQ(host->swap_file(path("q"), "three", "four", 0600).error().detail, "");
+}
+
+TEST_P(Files, WhatASwapReplacesStaysUnderTheNameToKeep) {
+  ASSERT_TRUE(host->swap_file(path("r"), std::nullopt, "one", 0600, {}, path("kept")).ok());
+  EXPECT_THAT(names(), ElementsAre("r", "r.lock")) << "nothing was replaced";
+  EXPECT_EQ(host->swap_file(path("r"), "two", "three", 0600, {}, path("kept")).status(), Status::conflict);
+  EXPECT_THAT(names(), ElementsAre("r", "r.lock")) << "nothing was changed";
+  ASSERT_TRUE(host->swap_file(path("r"), "one", "two", 0600, {}, path("kept")).ok());
+  EXPECT_EQ(*host->read_file(path("kept")), "one");
+  EXPECT_EQ(*host->read_file(path("r")), "two");
+  ASSERT_TRUE(host->swap_file(path("r"), "two", "three", 0600, {}, path("kept")).ok());
+  EXPECT_EQ(*host->read_file(path("kept")), "one") << "what has the name is left as it is";
+  EXPECT_EQ(host->swap_file(path("r"), "three", "four", 0600, {}, path("none/kept")).status(), Status::not_found);
+  EXPECT_EQ(*host->read_file(path("r")), "three") << "what cannot be kept is not replaced";
+}
+
 TEST_P(Files, AnEmptyFileIsNotAnAbsentOne) {
   ASSERT_TRUE(host->put_file(path("r"), "", 0600).ok());
   EXPECT_EQ(host->swap_file(path("r"), std::nullopt, "x", 0600).status(), Status::conflict);

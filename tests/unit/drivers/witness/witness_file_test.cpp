@@ -71,6 +71,56 @@ TEST_F(FileWitnessTest, AVoteIsKeptWithItsRecord) {
   EXPECT_EQ(again.fetch(std::string(32, '0'), options_).status(), Status::not_found);
 }
 
+TEST_F(FileWitnessTest, OneRenameBringsAVoteAndItsRecord) {
+  auto one = witness();
+  const auto first = record(1, "", "first");
+  const auto second = record(2, first.txn, "second");
+  ASSERT_TRUE(one.claim(claim(1, "a", true), options_));
+  ASSERT_TRUE(one.vote({1, "a"}, first, options_)->granted);
+  const auto kept = [&](const model::Record& link) {
+    return std::filesystem::exists(folder() / ("k4t-record-" + link.txn + ".json"));
+  };
+  EXPECT_FALSE(kept(first));
+  EXPECT_EQ(*witness().fetch(first.txn, options_), first) << "from the register itself";
+  ASSERT_TRUE(one.vote({1, "a"}, second, options_)->granted);
+  EXPECT_TRUE(kept(first)) << "before its register is replaced";
+  EXPECT_FALSE(kept(second));
+  ASSERT_TRUE(witness().claim(claim(2, "b"), options_)->granted);
+  EXPECT_TRUE(kept(second));
+  for (const auto& link : {first, second}) EXPECT_EQ(*witness().fetch(link.txn, options_), link);
+  EXPECT_EQ((*witness().peek(options_))->vote, (model::Vote{{1, "a"}, 2, second.txn}));
+}
+
+/// A kept name whose maker died before it replaced the register.
+TEST_F(FileWitnessTest, ARecordThatWasKeptTwiceIsOne) {
+  auto one = witness();
+  const auto voted = record(1, "", "x");
+  ASSERT_TRUE(one.claim(claim(1, "a", true), options_));
+  ASSERT_TRUE(one.vote({1, "a"}, voted, options_)->granted);
+  std::filesystem::create_hard_link(file(), folder() / ("k4t-record-" + voted.txn + ".json"));
+  EXPECT_EQ((*witness().peek(options_))->vote->txn, voted.txn) << "the vote stands";
+  ASSERT_TRUE(witness().claim(claim(2, "b"), options_)->granted);
+  EXPECT_EQ(*witness().fetch(voted.txn, options_), voted);
+}
+
+TEST_F(FileWitnessTest, WhatIsRememberedNeverAnswersForTheFile) {
+  auto one = witness();
+  const auto voted = record(1, "", "x");
+  ASSERT_TRUE(one.claim(claim(1, "a", true), options_));
+  ASSERT_TRUE(one.vote({1, "a"}, voted, options_)->granted);
+  ASSERT_TRUE(witness().claim(claim(7, "b"), options_)->granted);
+  const auto repeated = one.vote({1, "a"}, voted, options_);
+  EXPECT_FALSE(repeated->granted);
+  EXPECT_EQ(repeated->now.promised.counter, 7U);
+  EXPECT_EQ(one.claim(claim(6, "a"), options_)->now.promised.counter, 7U);
+  ASSERT_TRUE(witness().claim(claim(8, "c"), options_)->granted);
+  EXPECT_FALSE(one.vote({7, "b"}, record(2, voted.txn, "y"), options_)->granted);
+  EXPECT_TRUE(one.claim(claim(9, "a"), options_)->granted);
+  std::filesystem::remove(file());
+  EXPECT_EQ(one.vote({9, "a"}, record(2, voted.txn, "y"), options_).status(), Status::not_found);
+  EXPECT_EQ(one.claim(claim(10, "a"), options_).status(), Status::not_found) << "never made anew from memory";
+}
+
 TEST_F(FileWitnessTest, OneEpochVotesOnceForAVersionAndNeverBack) {
   auto one = witness();
   const auto first = record(1, "", "x");
@@ -102,7 +152,9 @@ TEST_F(FileWitnessTest, AnotherHostsOpenClaimIsTakenOverOnlyOnRequest) {
 TEST_F(FileWitnessTest, ADamagedRegisterIsReportedAndLeftAlone) {
   auto one = witness();
   ASSERT_TRUE(one.claim(claim(1, "a", true), options_));
-  for (const std::string text : {"", "{", "[]", "{\"cluster\":\"demo\",\"id\":\"w2\"}"}) {
+  const std::string sound = testing::Scratch::read(file());
+  for (const std::string& text : std::vector<std::string>{"", "{", "[]", "{\"cluster\":\"demo\",\"id\":\"w2\"}",
+                                                          sound + "a record without a vote\n"}) {
     std::ofstream(file(), std::ios::trunc) << text;
     EXPECT_EQ(one.claim(claim(2, "a", true), options_).status(), Status::fatal) << text;
     EXPECT_EQ(one.peek(options_).status(), Status::fatal) << text;

@@ -170,6 +170,29 @@ TEST_F(SshWitness, TheRegisterIsOneHoweverItIsReached) {
   EXPECT_EQ((*near.peek(options_))->promised, (model::Epoch{6, "1"}));
 }
 
+TEST_F(SshWitness, AVoteAfterTheRunsClaimIsOneCommand) {
+  SshdServer server("LogLevel DEBUG1\n");
+  server.start();
+  auto one = witness(server, "w1");
+  const auto commands = [&server] {
+    const std::string log = testing::Scratch::read(server.log());
+    const std::string mark = "Starting session: ";
+    std::size_t count = 0;
+    for (auto at = log.find(mark); at != std::string::npos; at = log.find(mark, at + 1)) ++count;
+    return count;
+  };
+  const auto first = record(1, "", std::string(40'000, 'x'));
+  ASSERT_TRUE(one.claim(claim(1, "a", true), options_)->granted);
+  const auto claimed = commands();
+  ASSERT_GT(claimed, 0U);
+  ASSERT_TRUE(one.vote({1, "a"}, first, options_)->granted);
+  EXPECT_EQ(commands(), claimed + 1);
+  ASSERT_TRUE(one.vote({1, "a"}, record(2, first.txn, "y"), options_)->granted);
+  EXPECT_EQ(commands(), claimed + 2);
+  ASSERT_TRUE(witness(server, "w1").claim(claim(2, "b"), options_)->granted);
+  EXPECT_EQ(commands(), claimed + 4) << "a claim reads before it swaps";
+}
+
 TEST_F(SshWitness, AFrozenMachineCostsEachVerbItsDeadline) {
   SshdServer server;
   server.start();
