@@ -12,10 +12,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// nginx gives up a port after 2.5 s, so a reload that has shown nothing by then is late.
-constexpr std::int64_t patience_max_s = 10;
+// nginx gives up a port after 2.5 s; but it reads thousands of services for seconds, on a busy machine for tens of
+// them.
+constexpr std::int64_t patience_max_s = 60;
 constexpr std::size_t sockets_limit_bytes = 64u << 20;
 constexpr std::size_t detail_limit_bytes = 8u << 10;
+constexpr std::size_t argument_limit_bytes = 32u << 10;
 
 std::string text_or_blank(const std::optional<Register>& value) { return value ? to_text(*value) : "BLANK"; }
 
@@ -42,6 +44,14 @@ Error script_error(const transport::Output& output) {
   std::string detail = line_end == std::string::npos ? std::string() : output.out.substr(line_end + 1);
   detail = detail.substr(0, detail_limit_bytes) + output.err.substr(0, detail_limit_bytes);
   return {status_of_exit(output.exit_code), output.out.substr(0, line_end), std::move(detail)};
+}
+
+/// The command of sed that points the includes of a main configuration at the folder of checks. Paths are made of
+/// letters, digits and "/._-" (options.cpp).
+std::string redirection(const std::string& folder) {
+  std::string pattern;
+  for (const char c : folder) (pattern += c == '.' ? "\\" : "") += c;
+  return "s|" + pattern + "/live/|" + folder + "/check/|g";
 }
 
 /// "k4t 1 CLUSTER VERSION TXN WRITER PID"
@@ -86,11 +96,16 @@ Result<Snapshot> Client::look(Call& call) {
 }
 
 Result<std::optional<Register>> Client::served(const Snapshot& at, Call& call) {
-  const std::string where = "127.0.0.1:" + std::to_string(options_.status_port);
   if (at.status_port == Snapshot::StatusPort::silent) return std::optional<Register>();
   if (at.status_port == Snapshot::StatusPort::unknown) {
     return Error{Status::unavailable, "the program ss does not work on nginx's host: install iproute2", {}};
   }
+  K4T_ASSIGN(auto found, answered(call));
+  return std::optional<Register>(std::move(found));
+}
+
+Result<Register> Client::answered(Call& call) {
+  const std::string where = "127.0.0.1:" + std::to_string(options_.status_port);
   // A client of its own for every question: a kept connection would be answered by a worker that is shutting down.
   http::Client client({host_, {}, "127.0.0.1", options_.status_port});
   http::Request request;
@@ -100,13 +115,20 @@ Result<std::optional<Register>> Client::served(const Snapshot& at, Call& call) {
   request.body_limit_bytes = 4096;
   const auto response = client.send(request);
   if (!response) return response.error().within("nginx's status at " + where);
-  const auto answered = response->status == 200 ? parse_status(response->body) : std::nullopt;
-  if (answered) return answered;
+  auto found = response->status == 200 ? parse_status(response->body) : std::nullopt;
+  if (found) return *std::move(found);
   return Error{Status::unavailable,
                "what answers at " + where +
                    " is not nginx's status for k4t: choose another status_port, or end the "
                    "program that listens there",
                response->body.substr(0, 200)};
+}
+
+std::string Client::served_text(Call& call) {
+  const auto now = look(call);
+  if (!now) return "UNKNOWN";
+  const auto found = served(*now, call);
+  return found ? text_or_blank(*found) : "UNKNOWN";
 }
 
 Result<std::string> Client::sockets(std::vector<std::string> arguments, Call& call) {
@@ -124,9 +146,9 @@ Result<std::string> Client::sockets(std::vector<std::string> arguments, Call& ca
   return output->out;
 }
 
-Result<std::vector<SocketLine>> Client::listening(Call& call) {
-  K4T_ASSIGN(const auto text, sockets({"-Htlnp"}, call));
-  return parse_sockets(text, true);
+Result<std::set<std::string>> Client::live_listens(Call& call) {
+  K4T_ASSIGN(const auto text, run(scripts::live_listens, {options_.folder}, {}, call));
+  return parse_live_listens(text);
 }
 
 Result<std::vector<SocketLine>> Client::established(const std::vector<gateway::Endpoint>& to, Call& call) {
@@ -144,25 +166,27 @@ Result<std::vector<SocketLine>> Client::established(const std::vector<gateway::E
   return found;
 }
 
-Result<void> Client::stage(const std::optional<Register>& seen, const Register& target, const Files& files,
-                           bool needs_stream, Call& call) {
-  const std::string input = files.http + files.stream;
+Result<Listening> Client::stage(const std::optional<Register>& seen, const Register& target, const Files& files,
+                                bool needs_stream, Call& call) {
+  const bool apart = files.stream.size() <= argument_limit_bytes;
+  std::string input = apart ? files.http : files.http + files.stream;
   std::vector<std::string> arguments{options_.folder,
                                      target.txn,
                                      text_or_blank(seen),
                                      sha256_hex(input),
                                      std::to_string(files.http.size()),
                                      options_.config,
-                                     needs_stream ? "yes" : "no"};
+                                     needs_stream ? "yes" : "no",
+                                     options_.pid_file,
+                                     redirection(options_.folder),
+                                     apart ? files.stream : std::string()};
   const auto nginx = nginx_command({});
   arguments.insert(arguments.end(), nginx.begin(), nginx.end());
-  const auto done = run(scripts::stage, std::move(arguments), input, call);
-  if (!done) return done.error();
-  return {};
+  K4T_ASSIGN(const auto text, run(scripts::stage, std::move(arguments), std::move(input), call));
+  return parse_listening(text);
 }
 
-Result<Activated> Client::activate(const std::optional<Register>& seen, const Register& target,
-                                   const Result<std::optional<Register>>& served_before, Call& call) {
+Result<Activated> Client::activate(const std::optional<Register>& seen, const Register& target, Call& call) {
   const auto left_s = std::chrono::duration_cast<std::chrono::seconds>(call.remaining()).count();
   const std::int64_t patience_s = std::clamp<std::int64_t>(left_s - 1, 1, patience_max_s);
   std::vector<std::string> arguments{
@@ -172,11 +196,16 @@ Result<Activated> Client::activate(const std::optional<Register>& seen, const Re
       target.txn,
       "v" + std::to_string(target.version) + "-" + target.txn + "-" + sha256_hex(target.writer).substr(0, 12),
       options_.pid_file,
-      served_before ? text_or_blank(*served_before) : "UNKNOWN",
+      "UNASKED",
       std::to_string(patience_s)};
+  constexpr std::size_t served_at = 6;
   const auto reload = nginx_command({"-s", "reload", "-c", options_.config});
   arguments.insert(arguments.end(), reload.begin(), reload.end());
-  K4T_ASSIGN(const auto text, run(scripts::activate, std::move(arguments), {}, call));
+  K4T_ASSIGN(auto text, run(scripts::activate, arguments, {}, call));
+  if (text == "served?\n") {
+    arguments[served_at] = served_text(call);
+    K4T_ASSIGN(text, run(scripts::activate, std::move(arguments), {}, call));
+  }
   const auto line_end = text.find('\n');
   const auto at = register_from_text(text.substr(0, line_end));
   if (!at || line_end == std::string::npos) {

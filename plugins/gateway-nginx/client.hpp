@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,21 +32,26 @@ class Client {
   /// The register that the running server answers; nothing where it is known that no status listener exists.
   Result<std::optional<Register>> served(const Snapshot& at, Call& call);
 
-  Result<std::vector<SocketLine>> listening(Call& call);
+  /// What the live version listens at, as gateway::socket_text writes it.
+  Result<std::set<std::string>> live_listens(Call& call);
   Result<std::vector<SocketLine>> established(const std::vector<gateway::Endpoint>& to, Call& call);
 
-  /// INVALID_ARGUMENT with nginx's own words, CONFLICT, or staged under target.txn.
-  Result<void> stage(const std::optional<Register>& seen, const Register& target, const Files& files, bool needs_stream,
-                     Call& call);
+  /// INVALID_ARGUMENT with nginx's own words, CONFLICT, UNAVAILABLE where nginx does not run, or staged under
+  /// target.txn. Answers who listens, which is for the caller to judge.
+  Result<Listening> stage(const std::optional<Register>& seen, const Register& target, const Files& files,
+                          bool needs_stream, Call& call);
 
-  /// Swaps, reloads and waits for the workers. `served`: what the server answered before, absent for BLANK; an Error
-  /// where that is not known.
-  Result<Activated> activate(const std::optional<Register>& seen, const Register& target,
-                             const Result<std::optional<Register>>& served, Call& call);
+  /// Swaps, reloads and waits for the workers.
+  Result<Activated> activate(const std::optional<Register>& seen, const Register& target, Call& call);
+
+  /// The register that answers now; for a server that is known to have a status listener.
+  Result<Register> answered(Call& call);
 
   Result<void> discard(const std::string& txn, Call& call);
 
  private:
+  /// "BLANK", "UNKNOWN" or the register that the server answers.
+  std::string served_text(Call& call);
   Result<std::string> run(std::string_view script, std::vector<std::string> arguments, std::string input, Call& call);
   Result<std::string> sockets(std::vector<std::string> arguments, Call& call);
   [[nodiscard]] std::vector<std::string> nginx_command(std::vector<std::string> arguments) const;

@@ -71,7 +71,7 @@ void judge_content(const Snapshot& now, Observation& into) {
 }
 
 Own own_of(const Snapshot& now) {
-  Own own{{now.master_pid}, now.listens};
+  Own own{{now.master_pid}, {}};
   for (const auto& worker : now.workers) own.pids.insert(worker.pid);
   return own;
 }
@@ -80,8 +80,6 @@ bool has_tcp(const gateway::State& state) {
   return std::any_of(state.listeners.begin(), state.listeners.end(),
                      [](const auto& listener) { return listener.protocol == gateway::Protocol::tcp; });
 }
-
-std::string name_of(const std::optional<Register>& value) { return value ? to_text(*value) : "BLANK"; }
 
 }  // namespace
 
@@ -131,39 +129,37 @@ Result<Observation> NginxDriver::observe(const gateway::ObserveRequest& /*reques
   return observation;
 }
 
-Result<void> NginxDriver::check_sockets(const gateway::State& state, const Snapshot& now, Call& call) {
-  K4T_ASSIGN(const auto listening, client_.listening(call));
-  return check_free(sockets_of(state, options_.placement()), listening, own_of(now));
+Result<void> NginxDriver::check_sockets(const gateway::State& state, const Listening& now, Call& call) {
+  const auto wanted = sockets_of(state, options_.placement());
+  Own own{now.own_pids, {}};
+  if (needs_listens(wanted, now.sockets)) {
+    K4T_ASSIGN(own.listens, client_.live_listens(call));
+  }
+  return check_free(wanted, now.sockets, own);
 }
 
 Result<Nothing> NginxDriver::prepare(const gateway::PrepareRequest& request, Call& call) {
   K4T_TRY(check_register(request.target));
-  K4T_ASSIGN(const auto now, look_alive(call));
-  if (now.stored() != request.seen) {
-    return Error{
-        Status::conflict, "nginx holds the register " + name_of(now.stored()) + ", not " + name_of(request.seen), {}};
-  }
   K4T_TRY(validate(request.state, options_.placement()));
-  K4T_TRY(check_sockets(request.state, now, call));
   const Files files = render(request.target, request.state, options_.placement());
-  K4T_TRY(client_.stage(request.seen, request.target, files, has_tcp(request.state), call));
-  return Nothing{};
+  K4T_ASSIGN(const auto listening, client_.stage(request.seen, request.target, files, has_tcp(request.state), call));
+  const auto is_free = check_sockets(request.state, listening, call);
+  if (is_free) return Nothing{};
+  // What is refused is not staged. A stage that stays all the same is one that nobody commits.
+  static_cast<void>(client_.discard(request.target.txn, call));
+  return is_free.error();
 }
 
 Result<CommitReply> NginxDriver::commit(const CommitRequest& request, Call& call) {
   K4T_TRY(check_register(request.target));
-  K4T_ASSIGN(const auto now, look_alive(call));
-  const auto served_before = client_.served(now, call);
-  K4T_ASSIGN(const auto activated, client_.activate(request.seen, request.target, served_before, call));
-  Snapshot after;
-  after.status_port = Snapshot::StatusPort::listening;  // what was activated has the status listener
-  K4T_ASSIGN(const auto answered, client_.served(after, call));
+  K4T_ASSIGN(const auto activated, client_.activate(request.seen, request.target, call));
+  K4T_ASSIGN(const auto answered, client_.answered(call));
   if (answered != activated.at) {
     return Error{Status::unavailable,
-                 "nginx answers the register " + name_of(answered) + " after a reload to " + to_text(activated.at),
+                 "nginx answers the register " + to_text(answered) + " after a reload to " + to_text(activated.at),
                  activated.evidence};
   }
-  return CommitReply{"status answers version " + std::to_string(answered->version) + "; " + activated.evidence};
+  return CommitReply{"status answers version " + std::to_string(answered.version) + "; " + activated.evidence};
 }
 
 Result<Nothing> NginxDriver::abort(const AbortRequest& request, Call& call) {

@@ -27,7 +27,7 @@ class NginxDriver final : public gateway::Driver {
  private:
   /// A look at a folder that can be read and an nginx that lives; UNAVAILABLE else.
   Result<Snapshot> look_alive(Call& call);
-  Result<void> check_sockets(const gateway::State& state, const Snapshot& now, Call& call);
+  Result<void> check_sockets(const gateway::State& state, const Listening& now, Call& call);
 
   Client client_;
   Options options_;

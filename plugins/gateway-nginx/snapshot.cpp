@@ -1,5 +1,6 @@
 #include "snapshot.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <sstream>
 
@@ -58,8 +59,7 @@ void take_line(Snapshot& into, std::string_view rest) {
     const auto name = word(rest);
     file_named(into, name).digest = rest;
   }
-  if (key == "listen") into.listens.emplace(rest);
-  if (key == "changed") into.changed_s = number<std::int64_t>(rest);
+  if (key == "changed") into.changed_s = std::max(into.changed_s, number<std::int64_t>(rest));
   if (key == "damage") into.damage.emplace_back(rest);
   if (key == "staged" && check_txn(rest)) into.staged.emplace_back(rest);
   if (key == "master") take_master(into, rest);

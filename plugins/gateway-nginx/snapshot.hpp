@@ -33,7 +33,6 @@ struct Snapshot {
   bool has_live = false;
   LiveFile http;
   LiveFile stream;
-  std::set<std::string> listens;    ///< what the live files listen at, as gateway::socket_text writes it
   std::int64_t changed_s = 0;       ///< the latest change of the live files
   std::vector<std::string> damage;  ///< what could not be read, for people
   std::vector<std::string> staged;  ///< txns

@@ -102,6 +102,45 @@ std::vector<SocketLine> parse_sockets(std::string_view ss_output, bool state_col
   return found;
 }
 
+Result<Listening> parse_listening(std::string_view text) {
+  Listening found;
+  constexpr std::string_view own = "own ";
+  constexpr std::string_view end = "\nend\n";
+  const auto line_end = text.find('\n');
+  if (!text.starts_with(own) || !text.ends_with(end)) {
+    return Error{Status::unavailable, "nginx's host did not answer what was asked", std::string(text.substr(0, 2000))};
+  }
+  std::istringstream pids{std::string(text.substr(own.size(), line_end - own.size()))};
+  for (int pid = 0; pids >> pid;) found.own_pids.insert(pid);
+  constexpr std::string_view sockets = "sockets\n";
+  text = text.substr(line_end + 1, text.size() - end.size() - line_end);
+  if (!text.starts_with(sockets)) {
+    return Error{Status::unavailable, "the program ss does not work on nginx's host: install iproute2", {}};
+  }
+  found.sockets = parse_sockets(text.substr(sockets.size()), true);
+  return found;
+}
+
+Result<std::set<std::string>> parse_live_listens(std::string_view text) {
+  std::set<std::string> found;
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    if (line == "end") return found;
+    constexpr std::string_view listen = "  listen ";
+    if (!line.starts_with(listen)) break;
+    const std::string_view rest = std::string_view(line).substr(listen.size());
+    found.emplace(rest.substr(0, rest.find_first_of(" ;")));
+  }
+  return Error{Status::unavailable, "nginx's host did not answer what was asked", std::string(text.substr(0, 2000))};
+}
+
+bool needs_listens(const std::vector<Socket>& wanted, const std::vector<SocketLine>& listening) {
+  return std::any_of(listening.begin(), listening.end(), [&](const SocketLine& line) {
+    return line.pids.empty() &&
+           std::any_of(wanted.begin(), wanted.end(), [&](const Socket& one) { return collide(one, line.local); });
+  });
+}
+
 Result<void> check_free(const std::vector<Socket>& wanted, const std::vector<SocketLine>& listening, const Own& own) {
   for (const auto& socket : wanted) {
     for (const auto& line : listening) {

@@ -23,11 +23,27 @@ struct SocketLine {
 /// `state_column`: the lines begin with the socket's state, as they do unless one state was asked for.
 std::vector<SocketLine> parse_sockets(std::string_view ss_output, bool state_column);
 
+/// All sockets that listen on nginx's host, and nginx's processes.
+struct Listening {
+  std::vector<SocketLine> sockets;
+  std::set<int> own_pids;
+};
+
+/// "own PID…", "sockets", the lines of `ss -Htlnp`, "end". UNAVAILABLE where the text is another, or says that ss does
+/// not work.
+Result<Listening> parse_listening(std::string_view text);
+
+/// The sockets in "  listen SOCKET…;" lines of rendered files, before "end". UNAVAILABLE where the end is missing.
+Result<std::set<std::string>> parse_live_listens(std::string_view text);
+
 /// Which sockets are nginx's own.
 struct Own {
   std::set<int> pids;             ///< the master and its children
   std::set<std::string> listens;  ///< what the live version listens at, as gateway::socket_text writes it
 };
+
+/// Whether nobody shows who holds a socket that is in the way of `wanted`, so that `Own::listens` decides.
+bool needs_listens(const std::vector<Socket>& wanted, const std::vector<SocketLine>& listening);
 
 /// Will nginx be able to listen at all of `wanted`? INVALID_ARGUMENT naming who holds a port, else. A socket that
 /// nginx itself listens on is handed on across a reload if it is exactly the same one. A holder that is not shown is

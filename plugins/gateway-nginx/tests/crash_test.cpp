@@ -21,7 +21,8 @@ class Crash : public Rig {
   void SetUp() override {
     Rig::SetUp();
     if (IsSkipped()) return;
-    for (const char* program : {"mv", "sync", "ln", "rm", "nginx"}) {
+    // `sleep` begins right after nginx was asked to reload.
+    for (const char* program : {"flock", "mv", "sync", "ln", "tail", "rm", "sleep", "nginx"}) {
       const std::string real = k4t::testing::find_program(program);
       scratch_.write("bin/" + std::string(program),
                      "#!/bin/sh\n"

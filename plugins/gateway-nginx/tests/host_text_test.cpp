@@ -23,6 +23,35 @@ TEST(Sockets, LinesOfSsAreRead) {
   EXPECT_EQ(lines[2].local, (Socket{"*", 9000}));
 }
 
+TEST(Sockets, WhatAStageAnswersIsReadWholeOrNotAtAll) {
+  const std::string text =
+      "own 11 12 13 \nsockets\nLISTEN 0 511 127.0.0.1:8911 0.0.0.0:* users:((\"nginx\",pid=12,fd=6))\nend\n";
+  const auto found = parse_listening(text);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->own_pids, (std::set<int>{11, 12, 13}));
+  ASSERT_EQ(found->sockets.size(), 1U);
+  EXPECT_EQ(found->sockets[0].local, (Socket{"127.0.0.1", 8911}));
+  EXPECT_TRUE(parse_listening("own 11 \nsockets\n\nend\n")->sockets.empty());
+  for (const std::string& bad : {std::string(), text.substr(0, text.size() - 4), std::string("sockets\n\nend\n"),
+                                 std::string("own 11 \nunknown\n\nend\n")}) {
+    EXPECT_EQ(parse_listening(bad).status(), Status::unavailable) << bad;
+  }
+}
+
+TEST(Sockets, WhatTheLiveVersionListensAtIsReadWholeOrNotAtAll) {
+  EXPECT_EQ(*parse_live_listens("  listen 192.0.2.1:80 default_server;\n  listen [2001:db8::1]:80;\nend\n"),
+            (std::set<std::string>{"192.0.2.1:80", "[2001:db8::1]:80"}));
+  EXPECT_TRUE(parse_live_listens("end\n")->empty());
+  EXPECT_EQ(parse_live_listens("  listen 192.0.2.1:80;\n").status(), Status::unavailable);
+}
+
+TEST(Sockets, OnlyAHolderThatIsInTheWayAndNotShownHasToBeGuessed) {
+  const std::vector<SocketLine> hidden{{{"192.0.2.1", 80}, {}, {}, {}}};
+  EXPECT_TRUE(needs_listens({{"0.0.0.0", 80}}, hidden));
+  EXPECT_FALSE(needs_listens({{"192.0.2.1", 81}}, hidden));
+  EXPECT_FALSE(needs_listens({{"192.0.2.1", 80}}, {{{"192.0.2.1", 80}, {}, {7}, "app (pid 7)"}}));
+}
+
 class FreePorts : public ::testing::Test {
  protected:
   static Result<void> check(const Socket& wanted, const Socket& held, int pid) {
@@ -77,7 +106,6 @@ TEST(Snapshot, ATextThatStopsEarlyIsUnavailable) {
   EXPECT_EQ(parse_snapshot("").status(), Status::unavailable);
   EXPECT_EQ(parse_snapshot("folder absent\nmaster alive 12\n").status(), Status::unavailable);
   EXPECT_TRUE(parse_snapshot("folder absent\nmaster alive 12\nend\n"));
-  EXPECT_EQ(parse_snapshot("listen 192.0.2.1:80\nend\n")->listens, std::set<std::string>{"192.0.2.1:80"});
 }
 
 TEST(Snapshot, WhatIsNotSaidIsNotKnown) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -123,6 +124,74 @@ TEST_F(Life, APortInUseIsRefusedBeforehandNamingItsHolder) {
   const auto outcome = prepare({}, next(), state);
   EXPECT_EQ(outcome.status(), Status::invalid_argument);
   EXPECT_NE(outcome.error().message.find("nginx (pid "), std::string::npos) << text_of(outcome);
+  EXPECT_TRUE(observe()->staged.empty()) << "what is refused is not staged";
+}
+
+/// The proofs of checks are collected and deleted now and then; what was proved for one check proves nothing for
+/// another.
+TEST_F(Life, EveryCheckNeedsAProofOfItsOwn) {
+  const std::string text = Scratch::read(nginx_.config());
+  const std::string include = "include " + nginx_.folder().string() + "/live/http*.conf;";
+  for (int round = 0; round < 110; ++round) {
+    const bool included = round % 10 != 9;
+    std::string now = text;
+    if (!included) now.replace(now.find(include), include.size(), "");
+    std::ofstream(nginx_.config()) << now;
+    ASSERT_EQ(prepare({}, next(), web({})).ok(), included) << round;
+  }
+  const auto files = std::distance(fs::directory_iterator(nginx_.folder() / "check"), fs::directory_iterator());
+  EXPECT_LT(files, 110);
+}
+
+TEST_F(Life, AStreamFileOfAnySizeArrives) {
+  gateway::State state;
+  gateway::Backend backend;
+  backend.name = "tcp";
+  backend.protocol = gateway::Protocol::tcp;
+  const auto endpoint = serve("one");
+  for (std::uint16_t port = 1; port <= 2000; ++port) backend.endpoints.push_back({"127.99.0.1", port});
+  backend.endpoints.push_back(endpoint);
+  std::sort(backend.endpoints.begin(), backend.endpoints.end());
+  gateway::Listener listener;
+  listener.port = port_;
+  listener.protocol = gateway::Protocol::tcp;
+  listener.backend = "tcp";
+  state.backends = {backend};
+  state.listeners = {listener};
+  deploy(state);
+  EXPECT_GT(fs::file_size(nginx_.folder() / "live/stream.conf"), 64U << 10);
+  EXPECT_EQ(Json(*observe()), Json(Observation{seen_, seen_, Content::clean, false, {}, {}}));
+  state.backends[0].endpoints = {endpoint};
+  deploy(state);
+  EXPECT_EQ(request(port_, "app.example.net", "/").body, "one");
+}
+
+TEST_F(Life, AnIncludeBelowAnotherNameIsProvedTo) {
+  std::string text = Scratch::read(nginx_.config());
+  const std::string include = "/live/http*.conf;";
+  text.replace(text.find(include), include.size(), "/live/*ttp.conf;");
+  std::ofstream(nginx_.config()) << text;
+  EXPECT_OK(prepare({}, next(), web({})));
+}
+
+/// Without a log that can be followed nginx's own command says what is wrong.
+TEST_F(Life, AReloadThatFailsWithoutALogIsToldAndPutBack) {
+  std::string text = Scratch::read(nginx_.config());
+  const std::string log = "error_log " + nginx_.error_log().string() + " notice;";
+  text.replace(text.find(log), log.size(), "error_log /dev/null;");
+  std::ofstream(nginx_.config()) << text;
+  nginx_.restart();
+  const Register one = deploy(web({serve("one")}));
+  const Register two = next();
+  EXPECT_OK(prepare(one, two, web({serve("two")})));
+  std::ofstream(nginx_.config()) << text << "wrong_directive on;\n";
+  const auto outcome = commit(one, two);
+  EXPECT_EQ(outcome.status(), Status::invalid_argument);
+  EXPECT_NE(text_of(outcome).find("wrong_directive"), std::string::npos) << text_of(outcome);
+  std::ofstream(nginx_.config()) << text;
+  EXPECT_EQ(Json(*observe()), Json(Observation{one, one, Content::clean, false, {two.txn}, {}}));
+  EXPECT_OK(commit(one, two));
+  EXPECT_EQ(request(port_, "app.example.net", "/").body, "two");
 }
 
 TEST_F(Life, AStatusPortThatSomebodyElseAnswersIsUnavailable) {
@@ -171,8 +240,8 @@ TEST_F(Life, ACommitThatDiedBeforeItsReloadIsPutBackByTheNextWhenNginxCannotRelo
   const Register two = next();
   EXPECT_OK(prepare(one, two, state));
   const fs::path folder = nginx_.folder();
-  fs::create_symlink(fs::read_symlink(folder / "live"), folder / "previous");
   fs::rename(folder / ("s-" + two.txn), folder / "v2-died");
+  std::ofstream(folder / "v2-died/previous") << fs::read_symlink(folder / "live").string() << '\n';
   fs::remove(folder / "live");
   fs::create_symlink("v2-died", folder / "live");
   const auto half = observe();
