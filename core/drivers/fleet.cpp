@@ -30,16 +30,6 @@ auto change(const std::string& what, Change&& run) {
   return result;
 }
 
-template <class State>
-PrepareRequest<State> prepare_request(const txn::Preparation& what, State model::State::*slice) {
-  PrepareRequest<State> request;
-  request.seen = what.seen;
-  request.target = what.target;
-  request.state = what.entry->state.*slice;
-  if (what.base != nullptr) request.base = what.base->state.*slice;
-  return request;
-}
-
 OpenRequest open_request(const model::Cluster& cluster, const model::Driven& thing) {
   return {cluster.name, cluster.domain, thing.name, thing.address, thing.options};
 }
@@ -126,7 +116,8 @@ Result<Observation> GatewayClient::observe(const txn::Entry* expected, const Cal
 }
 
 Result<void> GatewayClient::prepare(const txn::Preparation& preparation, const CallOptions& options) {
-  return drop_value(call<gateway::method::Prepare>(prepare_request(preparation, &model::State::gateways), options));
+  return drop_value(call<gateway::method::Prepare>(
+      {preparation.seen, preparation.target, preparation.entry->state.gateways, {}}, options));
 }
 
 Result<CommitReply> GatewayClient::commit(const CommitRequest& request, const CallOptions& options) {
@@ -154,7 +145,9 @@ Result<Observation> DnsClient::observe(const txn::Entry* expected, const CallOpt
 }
 
 Result<void> DnsClient::prepare(const txn::Preparation& preparation, const CallOptions& options) {
-  return drop_value(call<dns::method::Prepare>(prepare_request(preparation, &model::State::dns), options));
+  dns::PrepareRequest request{preparation.seen, preparation.target, preparation.entry->state.dns, {}};
+  if (preparation.base != nullptr) request.base = preparation.base->state.dns;
+  return drop_value(call<dns::method::Prepare>(request, options));
 }
 
 Result<CommitReply> DnsClient::commit(const CommitRequest& request, const CallOptions& options) {

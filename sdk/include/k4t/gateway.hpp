@@ -150,7 +150,7 @@ K4T_JSON_PARTICIPANT(gateway::State)
 namespace k4t::gateway {
 
 using ObserveRequest = k4t::ObserveRequest<State>;
-using PrepareRequest = k4t::PrepareRequest<State>;
+using PrepareRequest = k4t::PrepareRequest<State>;  ///< core gives no base: the configuration is replaced as a whole
 
 namespace method {
 struct Observe {
