@@ -58,6 +58,12 @@ void line(const std::string& name, double median, const std::string& remark = {}
   std::fflush(stdout);
 }
 
+std::string ms(double median) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.2f ms", median);
+  return text;
+}
+
 std::string times(double part, double whole) {
   char text[64];
   std::snprintf(text, sizeof text, "%.2f ×", whole == 0 ? 0 : part / whole);
@@ -83,12 +89,13 @@ void nginx_reload(const testing::NginxServer& nginx) {
   const pid_t master = std::stoi(testing::Scratch::read(nginx.pid_file()));
   const auto before = serving_children(master);
   ::kill(master, SIGHUP);
-  const bool switched = testing::eventually([&] {
+  const auto only_new_ones = [&] {
     const auto now = serving_children(master);
     return !now.empty() && std::none_of(now.begin(), now.end(), [&](pid_t pid) {
       return std::find(before.begin(), before.end(), pid) != before.end();
     });
-  });
+  };
+  const bool switched = testing::eventually(only_new_ones, std::chrono::minutes(2));
   if (!switched) throw std::runtime_error("nginx does not reload");
 }
 
@@ -339,22 +346,46 @@ void bench_records(plugin::Catalog& catalog) {
   line("one transaction on a pair of BINDs", together.median(), times(together.median(), raw.median()) + " one server");
 }
 
+/// One nginx alone, by turns with its own commands.
+void bench_nginx_growth(plugin::Catalog& catalog, std::size_t services, int repeats) {
+  Bed bed(catalog, {"nginx"}, 0, services);
+  std::map<std::string, Series> series;
+  for (int turn = 0; turn < repeats; ++turn) {
+    const auto took = bed.commit(bed.small_change());
+    for (const char* round : {"prepare", "commit"}) series[round].add(took.rounds.at(round));
+    series["both"].add(took.rounds.at("prepare") + took.rounds.at("commit"));
+    const auto check = time_of([&] { must_run({"nginx", "-t", "-q", "-c", bed.nginx(0).config().string()}); });
+    const auto reload = time_of([&] { nginx_reload(bed.nginx(0)); });
+    series["-t"].add(check);
+    series["reload"].add(reload);
+    series["both raw"].add(check + reload);
+  }
+  const double raw = series["both raw"].median();
+  line("  nginx alone: prepare", series["prepare"].median(), "nginx -t by itself " + ms(series["-t"].median()));
+  line("  nginx alone: commit", series["commit"].median(), "a reload by itself " + ms(series["reload"].median()));
+  line("  nginx alone: prepare and commit", series["both"].median(),
+       "by themselves " + ms(raw) + ", " + times(series["both"].median(), raw));
+}
+
 void bench_growth(plugin::Catalog& catalog) {
   std::printf("\nThe same small change by the number of services\n");
   for (const std::size_t services : {10, 100, 1000, 5000}) {
-    Bed bed(catalog, {"nginx", "haproxy"}, 2, services);
-    std::map<std::string, Series> series;
     const int repeats = services < 1000 ? turns : 5;
-    for (int turn = 0; turn < repeats; ++turn) {
-      const auto took = bed.commit(bed.small_change());
-      series["whole"].add(took.whole);
-      for (const auto& [round, time] : took.rounds) series[round].add(time);
-      for (const auto& [member, time] : took.members) series[member].add(time);
+    std::map<std::string, Series> series;
+    {
+      Bed bed(catalog, {"nginx", "haproxy"}, 2, services);
+      for (int turn = 0; turn < repeats; ++turn) {
+        const auto took = bed.commit(bed.small_change());
+        series["whole"].add(took.whole);
+        for (const auto& [round, time] : took.rounds) series[round].add(time);
+        for (const auto& [member, time] : took.members) series[member].add(time);
+      }
     }
     line(std::to_string(services) + " services", series["whole"].median());
     for (const auto& [name, one] : series) {
       if (name != "whole") line("  " + name, one.median());
     }
+    bench_nginx_growth(catalog, services, repeats);
   }
 }
 
