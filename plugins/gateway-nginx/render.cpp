@@ -57,10 +57,21 @@ void write_endpoints(Writer& out, const Backend& backend) {
   }
 }
 
-void write_upstream(Writer& out, const Backend& backend) {
-  const std::size_t zone_kib = 64 + backend.endpoints.size();
+/// What `zone` says in each upstream of the protocol. They share one: nginx looks through all zones for each upstream,
+/// and maps each by itself, which is most of its time where there are thousands.
+Word zone_words(const State& state, Protocol protocol, bool with_size) {
+  const std::string name = protocol == Protocol::http ? "k4t_http" : "k4t_tcp";
+  if (!with_size) return Word::own(name);
+  std::size_t kib = 64;
+  for (const auto& backend : state.backends) {
+    if (backend.protocol == protocol && !backend.endpoints.empty()) kib += 2 + backend.endpoints.size();
+  }
+  return Word::own(name + " " + std::to_string(kib) + "k");
+}
+
+void write_upstream(Writer& out, const Backend& backend, const Word& zone) {
   out.open({"upstream", upstream_name(backend.name)});
-  out.line({"zone", upstream_name(backend.name), Word::own(std::to_string(zone_kib) + "k")});
+  out.line({"zone", zone});
   if (backend.balance == Balance::least_connections) out.line({"least_conn"});
   if (backend.balance == Balance::source_hash) out.line({"hash", "$remote_addr", "consistent"});
   write_endpoints(out, backend);
@@ -72,8 +83,11 @@ void write_upstream(Writer& out, const Backend& backend) {
 }
 
 void write_upstreams(Writer& out, const State& state, Protocol protocol) {
+  bool is_first = true;
   for (const auto& backend : state.backends) {
-    if (backend.protocol == protocol && !backend.endpoints.empty()) write_upstream(out, backend);
+    if (backend.protocol != protocol || backend.endpoints.empty()) continue;
+    write_upstream(out, backend, zone_words(state, protocol, is_first));
+    is_first = false;
   }
 }
 

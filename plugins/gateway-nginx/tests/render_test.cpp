@@ -82,7 +82,7 @@ TEST(Render, AnHttpRouteIsTwoLocationsOfWholeSegments) {
   }
 )";
   EXPECT_EQ(without_first_line(render(at, web(), here).http), std::string(status_and_maps) + R"(upstream k4t_web {
-  zone k4t_web 65k;
+  zone k4t_http 67k;
   server 192.0.2.11:20000 max_fails=0;
   keepalive 32;
   keepalive_timeout 4s;
@@ -119,12 +119,26 @@ server {
 )");
 }
 
+TEST(Render, AllUpstreamsOfAProtocolShareOneZone) {
+  State state = web();
+  state.backends.push_back(state.backends[0]);
+  state.backends[1].name = "web2";
+  state.backends[1].endpoints.push_back({"192.0.2.12", 20000});
+  state.backends.push_back(state.backends[0]);
+  state.backends[2].name = "web3";
+  state.backends[2].endpoints.clear();
+  const std::string http = render(at, state, here).http;
+  EXPECT_NE(http.find("upstream k4t_web {\n  zone k4t_http 71k;\n"), std::string::npos) << http;
+  EXPECT_NE(http.find("upstream k4t_web2 {\n  zone k4t_http;\n"), std::string::npos) << http;
+  EXPECT_EQ(http.find("upstream k4t_web3"), std::string::npos);
+}
+
 TEST(Render, ATcpListenerIsAStreamServer) {
   State state = tcp();
   state.listeners[0].connection_limit = {3};
   state.backends[0].health = gateway::Health{};
   EXPECT_EQ(without_first_line(render(at, state, here).stream), R"(upstream k4t_db {
-  zone k4t_db 65k;
+  zone k4t_tcp 67k;
   least_conn;
   server [2001:db8::1]:5432 max_fails=3 fail_timeout=6s;
 }
