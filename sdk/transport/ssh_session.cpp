@@ -5,7 +5,9 @@
 #include <poll.h>
 #include <pwd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -52,6 +54,12 @@ std::vector<std::string> own_keys() {
     if (std::filesystem::exists(file, ignored)) files.push_back(file);
   }
   return files;
+}
+
+/// 0: not open.
+ino_t inode_of(int fd) {
+  struct stat about {};
+  return ::fstat(fd, &about) == 0 ? about.st_ino : 0;
 }
 
 Fd connect_to_agent() {
@@ -111,12 +119,16 @@ SshSession::SshSession(const SshTarget& target, const SshOptions& options)
 
 SshSession::~SshSession() {
   if (session_ == nullptr) return;
+  const int fd = ssh_get_fd(session_);
+  const ino_t socket = inode_of(fd);
   if (event_ != nullptr) {
     ssh_event_remove_session(event_, session_);
     ssh_event_free(event_);
   }
   ssh_disconnect(session_);
   ssh_free(session_);
+  // libssh closes a descriptor that it was given when it meets an error, and else leaves it open.
+  if (socket != 0 && inode_of(fd) == socket) ::close(fd);
 }
 
 Result<std::unique_ptr<SshSession>> SshSession::open(const SshTarget& target, const SshOptions& options, Fd socket,
