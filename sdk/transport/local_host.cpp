@@ -2,6 +2,7 @@
 #include "files.hpp"
 #include "k4t/transport.hpp"
 #include "process.hpp"
+#include "program.hpp"
 #include "stream.hpp"
 
 namespace k4t::transport {
@@ -11,6 +12,7 @@ class LocalHost final : public Host {
  public:
   [[nodiscard]] std::string name() const override { return "local"; }
   Result<Output> run(const Command& command) override { return run_process(command); }
+  Result<std::unique_ptr<Stream>> start(const Command& command) override { return start_program(command); }
   Result<std::string> read_file(const std::string& path, const Limits& /*limits*/) override {
     return files::read(path);
   }

@@ -2,18 +2,16 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 
 #include "errors.hpp"
+#include "spawn.hpp"
 
 namespace k4t::transport {
 namespace {
@@ -24,34 +22,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds cancel_poll{20};
 constexpr milliseconds kill_patience{5000};  ///< a process in an uninterruptible system call does not die at once
 constexpr std::size_t largest_pipe_bytes = 1u << 20;
-
-/// NUL-terminated pointers into strings that outlive it.
-std::vector<char*> pointers_to(const std::vector<std::string>& strings) {
-  std::vector<char*> raw;
-  raw.reserve(strings.size() + 1);
-  for (const auto& text : strings) raw.push_back(const_cast<char*>(text.c_str()));
-  raw.push_back(nullptr);
-  return raw;
-}
-
-std::vector<std::string> environment_with(const std::map<std::string, std::string>& added) {
-  std::vector<std::string> all;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text(*entry);
-    if (!added.contains(std::string(text.substr(0, text.find('='))))) all.emplace_back(text);
-  }
-  for (const auto& [name, value] : added) all.push_back(name + "=" + value);
-  return all;
-}
-
-/// The same file under a number above the three channels', which a program that was started without them hands out
-/// first, and which would be overwritten while they are set up.
-Result<Fd> above_channels(Fd fd) {
-  if (fd.get() > 2) return fd;
-  Fd moved(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
-  if (!moved.open()) return system_error("cannot start a command", errno);
-  return moved;
-}
 
 /// The whole input as an anonymous file: the command can read at its leisure, and neither a full pipe nor one that it
 /// closes early concerns us.
@@ -67,68 +37,6 @@ Result<Fd> input_file(std::string_view input) {
   ::lseek(fd.get(), 0, SEEK_SET);
   return above_channels(std::move(fd));
 }
-
-struct Pipe {
-  Fd read_end;
-  Fd write_end;
-};
-
-Result<Pipe> make_pipe() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return system_error("cannot make a pipe", errno);
-  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  Fd read_end(ends[0]);
-  K4T_ASSIGN(Fd write_end, above_channels(Fd(ends[1])));
-  return Pipe{std::move(read_end), std::move(write_end)};
-}
-
-/// posix_spawn's two argument objects, always destroyed.
-class SpawnPlan {
- public:
-  SpawnPlan() {
-    ::posix_spawnattr_init(&attributes_);
-    ::posix_spawn_file_actions_init(&actions_);
-  }
-  ~SpawnPlan() {
-    ::posix_spawn_file_actions_destroy(&actions_);
-    ::posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnPlan(const SpawnPlan&) = delete;
-  SpawnPlan& operator=(const SpawnPlan&) = delete;
-
-  /// The given descriptors become 0, 1 and 2, and no other one is inherited, close-on-exec or not.
-  void set_descriptors(int in, int out, int err) {
-    ::posix_spawn_file_actions_adddup2(&actions_, in, 0);
-    ::posix_spawn_file_actions_adddup2(&actions_, out, 1);
-    ::posix_spawn_file_actions_adddup2(&actions_, err, 2);
-    ::posix_spawn_file_actions_addclosefrom_np(&actions_, 3);
-  }
-
-  /// A process group of its own, and none of our signal settings.
-  void set_fresh() {
-    sigset_t none;
-    sigset_t all;
-    ::sigemptyset(&none);
-    ::sigfillset(&all);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    ::posix_spawnattr_setpgroup(&attributes_, 0);
-    ::posix_spawnattr_setsigmask(&attributes_, &none);
-    ::posix_spawnattr_setsigdefault(&attributes_, &all);
-  }
-
-  /// 0 or the system's error number.
-  int spawn(pid_t& pid, const std::vector<std::string>& argv, const std::vector<std::string>& env) {
-    return ::posix_spawnp(&pid, argv.front().c_str(), &actions_, &attributes_, pointers_to(argv).data(),
-                          pointers_to(env).data());
-  }
-
- private:
-  posix_spawnattr_t attributes_{};
-  posix_spawn_file_actions_t actions_{};
-};
-
-/// By its number: the C++ linkage that glibc 2.36 gives its own declaration cannot be linked.
-int open_pidfd(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
 /// What one output channel has brought so far.
 class Capture {
@@ -227,30 +135,7 @@ class Child {
   Capture err_;
 };
 
-Error cannot_start(const std::string& program, int number) {
-  if (number == ENOENT || number == ENOTDIR) return Error{Status::not_found, "there is no program " + program, {}};
-  return system_error("cannot start " + program, number);
-}
-
 }  // namespace
-
-Result<void> check_command(const Command& command) {
-  const auto has_nul = [](const std::string& text) { return text.find('\0') != std::string::npos; };
-  if (command.argv.empty() || command.argv.front().empty()) {
-    return Error{Status::invalid_argument, "a command without a program", {}};
-  }
-  if (std::any_of(command.argv.begin(), command.argv.end(), has_nul)) {
-    return Error{Status::invalid_argument, "an argument of " + command.argv.front() + " contains a NUL byte", {}};
-  }
-  for (const auto& [name, value] : command.env) {
-    if (name.empty() || name.find('=') != std::string::npos || has_nul(name) || has_nul(value)) {
-      return Error{Status::invalid_argument,
-                   "'" + name + "' is not an environment variable's name, or its value contains a NUL byte",
-                   {}};
-    }
-  }
-  return {};
-}
 
 Result<Output> run_process(const Command& command) {
   const auto until = Clock::now() + command.timeout;
@@ -261,13 +146,7 @@ Result<Output> run_process(const Command& command) {
   K4T_ASSIGN(const Fd in, input_file(command.input));
   K4T_ASSIGN(Pipe out, make_pipe());
   K4T_ASSIGN(Pipe err, make_pipe());
-  SpawnPlan plan;
-  plan.set_descriptors(in.get(), out.write_end.get(), err.write_end.get());
-  plan.set_fresh();
-  pid_t pid = -1;
-  if (const int number = plan.spawn(pid, command.argv, environment_with(command.env)); number != 0) {
-    return cannot_start(command.argv.front(), number);
-  }
+  K4T_ASSIGN(const pid_t pid, spawn(command, in.get(), out.write_end.get(), err.write_end.get()));
   out.write_end.reset();
   err.write_end.reset();
   return Child(pid, std::move(out), std::move(err), command).attend(until);

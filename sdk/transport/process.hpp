@@ -4,9 +4,6 @@
 
 namespace k4t::transport {
 
-/// INVALID_ARGUMENT for a command that nothing can run: no program, NUL bytes, impossible names of variables.
-Result<void> check_command(const Command& command);
-
 /// Host::run for this machine. The command leads a process group of its own, which is killed as a whole when time runs
 /// out or the caller gives up; what it leaves running when it ends by itself (a daemon) stays. When this program
 /// dies the command goes on, like one on a remote host would.

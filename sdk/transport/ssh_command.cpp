@@ -13,19 +13,9 @@ constexpr std::size_t line_limit_bytes = 120u << 10;
 constexpr std::size_t prelude_limit_bytes = 16u << 10;
 constexpr std::size_t word_limit_bytes = 16;
 
-/// $0 the token, $1 how many NAME=VALUE follow, then those, then the program and its arguments. `exec` in a subshell
-/// never takes a program for a builtin of the shell; the shell's own remarks about a killed child go nowhere.
-constexpr std::string_view runner = R"sh(k4t=$0 k4t_n=$1
-shift
-printf '%s\n' "${k4t}B$$"
-printf '%s\n' "${k4t}B$$" >&2
-exec 3>&2
-k4t_end() {
-  printf '%s\n' "${k4t}E$1"
-  printf '%s\n' "${k4t}E$1" >&3
-  exit 0
-}
-while [ "$k4t_n" -gt 0 ]; do
+/// $0 the token, $1 how many NAME=VALUE follow, then those, then the program and its arguments: exports the former, and
+/// calls k4t_end with why there is no such program.
+constexpr std::string_view look_up = R"sh(while [ "$k4t_n" -gt 0 ]; do
   export "$1"
   shift
   k4t_n=$((k4t_n - 1))
@@ -40,7 +30,23 @@ case $1 in
   fi ;;
 *) command -v "$1" >/dev/null 2>&1 || k4t_end absent ;;
 esac
-exec 2>/dev/null
+)sh";
+
+constexpr std::string_view runner_begin = R"sh(k4t=$0 k4t_n=$1
+shift
+printf '%s\n' "${k4t}B$$"
+printf '%s\n' "${k4t}B$$" >&2
+exec 3>&2
+k4t_end() {
+  printf '%s\n' "${k4t}E$1"
+  printf '%s\n' "${k4t}E$1" >&3
+  exit 0
+}
+)sh";
+
+/// `exec` in a subshell never takes a program for a builtin of the shell; the shell's own remarks about a killed child
+/// go nowhere.
+constexpr std::string_view runner_end = R"sh(exec 2>/dev/null
 (exec "$@" 2>&3 3>&-)
 k4t_n=$?
 if [ "$k4t_n" -eq 127 ]; then
@@ -50,6 +56,18 @@ if [ "$k4t_n" -eq 127 ]; then
   esac
 fi
 k4t_end "$k4t_n"
+)sh";
+
+constexpr std::string_view starter_begin = R"sh(k4t=$0 k4t_n=$1
+shift
+k4t_end() {
+  printf '%s\n' "${k4t}B$1"
+  exit 0
+}
+)sh";
+
+constexpr std::string_view starter_end = R"sh(printf '%s\n' "${k4t}B"
+exec "$@"
 )sh";
 
 /// $1 the pid, $2 the token. The group is the whole login session's.
@@ -77,6 +95,27 @@ bool is_exportable(std::string_view name) {
   });
 }
 
+Result<std::string> line_of(std::string_view begin, std::string_view end, const Command& command,
+                            const std::string& token) {
+  const std::string script = std::string(begin) + std::string(look_up) + std::string(end);
+  std::string line = "exec /bin/sh -c " + shell_quoted(script) + " " + token + " " + std::to_string(command.env.size());
+  for (const auto& [name, value] : command.env) {
+    if (!is_exportable(name)) {
+      return Error{Status::invalid_argument, "'" + name + "' cannot be an environment variable's name over SSH", {}};
+    }
+    line += " " + shell_quoted(name + "=" + value);
+  }
+  // A name is made one that no utility takes for an option.
+  const std::string& program = command.argv.front();
+  line += " " + shell_quoted(program.front() == '-' ? "./" + program : program);
+  for (std::size_t i = 1; i < command.argv.size(); ++i) line += " " + shell_quoted(command.argv[i]);
+  if (line.size() <= line_limit_bytes) return line;
+  return Error{Status::invalid_argument,
+               "the command line of " + program + " has " + std::to_string(line.size()) +
+                   " bytes; over SSH it can have 120 KiB: pass the rest on standard input",
+               {}};
+}
+
 }  // namespace
 
 std::string new_token() {
@@ -95,22 +134,11 @@ std::string new_token() {
 }
 
 Result<std::string> command_line(const Command& command, const std::string& token) {
-  std::string line = "exec /bin/sh -c " + shell_quoted(runner) + " " + token + " " + std::to_string(command.env.size());
-  for (const auto& [name, value] : command.env) {
-    if (!is_exportable(name)) {
-      return Error{Status::invalid_argument, "'" + name + "' cannot be an environment variable's name over SSH", {}};
-    }
-    line += " " + shell_quoted(name + "=" + value);
-  }
-  // A name is made one that no utility takes for an option.
-  const std::string& program = command.argv.front();
-  line += " " + shell_quoted(program.front() == '-' ? "./" + program : program);
-  for (std::size_t i = 1; i < command.argv.size(); ++i) line += " " + shell_quoted(command.argv[i]);
-  if (line.size() <= line_limit_bytes) return line;
-  return Error{Status::invalid_argument,
-               "the command line of " + program + " has " + std::to_string(line.size()) +
-                   " bytes; over SSH it can have 120 KiB: pass the rest on standard input",
-               {}};
+  return line_of(runner_begin, runner_end, command, token);
+}
+
+Result<std::string> program_line(const Command& command, const std::string& token) {
+  return line_of(starter_begin, starter_end, command, token);
 }
 
 Command kill_command(const std::string& token, const std::string& pid) {

@@ -22,6 +22,10 @@ std::string new_token();
 /// that a shell cannot export. REQUIRES: the command has passed check_command.
 Result<std::string> command_line(const Command& command, const std::string& token);
 
+/// The line for a program that stays. It writes one mark on standard output, the token and "B", then a line's rest:
+/// empty, and what follows is the program's own, or "absent" or "refused", and there is no program. Errors as above.
+Result<std::string> program_line(const Command& command, const std::string& token);
+
 /// Kills the process group of a command whose begin mark told `pid`, if that is still the one that has the token.
 Command kill_command(const std::string& token, const std::string& pid);
 

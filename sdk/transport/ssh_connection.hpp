@@ -25,6 +25,10 @@ class SshConnection {
   SshConnection& operator=(const SshConnection&) = delete;
 
   [[nodiscard]] const std::string& name() const { return name_; }
+  /// Another connection to the same machine, in the same way.
+  [[nodiscard]] std::shared_ptr<SshConnection> another() const {
+    return std::make_shared<SshConnection>(target_, options_, jump_);
+  }
 
   /// Takes the job up. Its wait() tells when it is done.
   void submit(std::shared_ptr<Job> job);

@@ -3,9 +3,11 @@
 #include <map>
 
 #include "k4t/ssh.hpp"
-#include "process.hpp"
+#include "program.hpp"
+#include "spawn.hpp"
 #include "ssh_connection.hpp"
 #include "ssh_files.hpp"
+#include "ssh_program.hpp"
 #include "ssh_socket.hpp"
 #include "stream.hpp"
 
@@ -38,6 +40,37 @@ class SshStream final : public Stream {
   std::unique_ptr<Stream> stream_;
 };
 
+/// A program's standard input and output, over a connection of its own.
+class SshProgram final : public Stream {
+ public:
+  SshProgram(std::shared_ptr<SshConnection> connection, std::shared_ptr<ProgramJob> job, std::unique_ptr<Stream> stream)
+      : connection_(std::move(connection)), job_(std::move(job)), stream_(std::move(stream)) {}
+
+  Result<std::string> read(std::size_t limit_bytes, milliseconds timeout) override {
+    auto bytes = stream_->read(limit_bytes, timeout);
+    if (bytes ? !bytes->empty() : bytes.status() == Status::deadline) return bytes;
+    K4T_TRY(end());
+    return std::string();
+  }
+  Result<void> write(std::string_view bytes, milliseconds timeout) override {
+    auto written = stream_->write(bytes, timeout);
+    if (written || written.status() == Status::deadline) return written;
+    K4T_TRY(end());
+    return Error{Status::unavailable, "the program on " + connection_->name() + " has ended", {}};
+  }
+  Result<void> close_write() override { return stream_->close_write(); }
+
+ private:
+  Result<void> end() {
+    if (job_->broken()) return Error{Status::unavailable, connection_->name() + ": the connection was lost", {}};
+    return job_->end();
+  }
+
+  std::shared_ptr<SshConnection> connection_;
+  std::shared_ptr<ProgramJob> job_;
+  std::unique_ptr<Stream> stream_;
+};
+
 class SshHost final : public Host {
  public:
   explicit SshHost(std::shared_ptr<SshConnection> connection) : connection_(std::move(connection)) {}
@@ -59,6 +92,21 @@ class SshHost final : public Host {
     return Error{Status::deadline,
                  command.argv.front() + " on " + name() + " did not end in time or was cancelled, and was given up",
                  {}};
+  }
+
+  Result<std::unique_ptr<Stream>> start(const Command& command) override {
+    const auto until = Clock::now() + command.timeout;
+    K4T_TRY(check_start(command));
+    const std::string token = new_token();
+    K4T_ASSIGN(std::string line, program_line(command, token));
+    const auto connection = connection_->another();
+    const auto job = std::make_shared<ProgramJob>(command.argv.front(), std::move(line), token);
+    connection->submit(job);
+    if (!job->wait(until, command.cancelled)) {
+      return Error{Status::deadline, command.argv.front() + " did not start in time on " + name(), {}};
+    }
+    K4T_ASSIGN(Fd fd, job->outcome());
+    return std::unique_ptr<Stream>(std::make_unique<SshProgram>(connection, job, stream_over(std::move(fd))));
   }
 
   Result<std::string> read_file(const std::string& path, const Limits& limits) override {

@@ -255,21 +255,9 @@ int StreamJob::open(ssh_channel channel) {
 }
 
 int StreamJob::begin(ssh_channel /*channel*/) {
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return SSH_ERROR;
-  near_ = Fd(ends[0]);
-  {
-    const std::lock_guard lock(mutex_);
-    far_ = Fd(ends[1]);
-  }
+  if (!make_ends()) return SSH_ERROR;
   finish({});
   return SSH_OK;
-}
-
-Result<Fd> StreamJob::outcome() {
-  const std::lock_guard lock(mutex_);
-  if (error_) return *error_;
-  return std::move(far_);
 }
 
 Error StreamJob::cannot_open(const std::string& why) {
@@ -278,23 +266,38 @@ Error StreamJob::cannot_open(const std::string& why) {
   return {Status::unavailable, "cannot connect to " + to + " on " + where_ + ": " + why, {}};
 }
 
-pollfd StreamJob::interest() const {
+bool BridgeJob::make_ends() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) return false;
+  near_ = Fd(ends[0]);
+  const std::lock_guard lock(mutex_);
+  far_ = Fd(ends[1]);
+  return true;
+}
+
+Result<Fd> BridgeJob::outcome() {
+  const std::lock_guard lock(mutex_);
+  if (error_) return *error_;
+  return std::move(far_);
+}
+
+pollfd BridgeJob::interest() const {
   int events = 0;
   if (!for_local_.empty()) events |= POLLOUT;
   if (!local_ended_ && !window_full_ && for_remote_.empty()) events |= POLLIN;
   return {near_.get(), static_cast<short>(events), 0};
 }
 
-bool StreamJob::move(ssh_channel channel) { return to_local(channel) && to_remote(channel); }
+bool BridgeJob::at_end(ssh_channel channel) { return ssh_channel_is_eof(channel) != 0 || closed_by_server(); }
 
 /// What the socket does not take stays here, then in libssh, and at last in the server, whose window is then full.
-bool StreamJob::to_local(ssh_channel channel) {
+bool BridgeJob::to_local(ssh_channel channel) {
   for (int piece = 0; piece < pieces_at_once; ++piece) {
     if (for_local_.empty() && !remote_ended_) {
       for_local_.resize(piece_bytes);
       const int got = ssh_channel_read_nonblocking(channel, for_local_.data(), piece_bytes, 0);
       for_local_.resize(static_cast<std::size_t>(std::max(got, 0)));
-      if (got <= 0 && (ssh_channel_is_eof(channel) != 0 || closed_by_server())) {
+      if (got <= 0 && at_end(channel)) {
         remote_ended_ = true;
         ::shutdown(near_.get(), SHUT_WR);
       }
@@ -308,7 +311,7 @@ bool StreamJob::to_local(ssh_channel channel) {
   return true;
 }
 
-bool StreamJob::to_remote(ssh_channel channel) {
+bool BridgeJob::to_remote(ssh_channel channel) {
   for (int piece = 0; piece < pieces_at_once; ++piece) {
     if (for_remote_.empty() && !local_ended_) {
       const std::size_t window = ssh_channel_window_size(channel);
@@ -334,7 +337,7 @@ bool StreamJob::to_remote(ssh_channel channel) {
   return ::poll(&end, 1, 0) <= 0 || (end.revents & (POLLHUP | POLLERR)) == 0;
 }
 
-void StreamJob::on_lost() {
+void BridgeJob::on_lost() {
   broken_ = true;
   near_.reset();
 }

@@ -133,41 +133,56 @@ class CommandJob final : public Job {
   Output output_;
 };
 
-/// A connection that the server makes to a socket of its machine. The caller's end is a local socket pair's.
-class StreamJob final : public Job {
+/// Joins a channel with a local socket pair, whose other end is the caller's.
+class BridgeJob : public Job {
  public:
-  /// A unix socket where `port` is 0.
-  StreamJob(std::string address, std::uint16_t port);
-
-  [[nodiscard]] bool is_session() const override { return false; }
   [[nodiscard]] pollfd interest() const override;
   /// REQUIRES: wait() returned true. The caller's end, non-blocking.
   Result<Fd> outcome();
-  /// The server would not open it. REQUIRES: wait() returned true.
-  [[nodiscard]] bool refused() const { return refused_; }
   /// The stream did not end but break: what was read may not be all.
   [[nodiscard]] bool broken() const { return broken_; }
 
- private:
-  int open(ssh_channel channel) override;
-  int begin(ssh_channel channel) override;
-  bool move(ssh_channel channel) override;
+ protected:
+  /// Makes the socket pair; false: it cannot be made.
+  bool make_ends();
+  bool move(ssh_channel channel) override { return to_local(channel) && to_remote(channel); }
+  /// No more will come from the channel than is there to be read.
+  virtual bool at_end(ssh_channel channel);
   void on_lost() override;
   void on_close() override { near_.reset(); }
-  [[nodiscard]] Error cannot_open(const std::string& why) override;
+
+  std::string for_local_;
+
+ private:
   bool to_local(ssh_channel channel);
   bool to_remote(ssh_channel channel);
 
-  const std::string address_;
-  const std::uint16_t port_;
   Fd near_;
   Fd far_;
-  std::string for_local_;
   std::string for_remote_;
   bool local_ended_ = false;
   bool remote_ended_ = false;
   bool window_full_ = false;
   std::atomic<bool> broken_ = false;
+};
+
+/// A connection that the server makes to a socket of its machine.
+class StreamJob final : public BridgeJob {
+ public:
+  /// A unix socket where `port` is 0.
+  StreamJob(std::string address, std::uint16_t port);
+
+  [[nodiscard]] bool is_session() const override { return false; }
+  /// The server would not open it. REQUIRES: wait() returned true.
+  [[nodiscard]] bool refused() const { return refused_; }
+
+ private:
+  int open(ssh_channel channel) override;
+  int begin(ssh_channel channel) override;
+  [[nodiscard]] Error cannot_open(const std::string& why) override;
+
+  const std::string address_;
+  const std::uint16_t port_;
   std::atomic<bool> refused_ = false;
 };
 

@@ -42,7 +42,7 @@ struct Limits {
   std::function<bool()> cancelled;  ///< polled on the calling thread; true: DEADLINE
 };
 
-/// A byte stream to a socket on the host. Not thread-safe. Closed by the destructor.
+/// A byte stream to a socket or a program on the host. Not thread-safe. Closed by the destructor.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -67,6 +67,18 @@ class Host {
 
   /// A command that ran is a success, whatever its exit code; NOT_FOUND: there is no such program.
   virtual Result<Output> run(const Command& command) = 0;
+
+  /// Starts a program that stays: the stream is its standard input and output. It must end by itself when its input
+  /// ends, which is when the stream is closed or this program dies; nobody kills it, so that it can finish what it has
+  /// begun. `timeout` and `cancelled` are for the start alone, `input` must be empty, output has no limit. NOT_FOUND:
+  /// there is no such program.
+  ///
+  /// A program that ended with exit code 0 is the end of the stream. Any other end of it, and of the connection, makes
+  /// reads and writes UNAVAILABLE, with the last that it said on standard error as the detail; what was written may or
+  /// may not have been read.
+  ///
+  /// Over SSH each such program has a connection of its own, so that it never takes commands the place.
+  virtual Result<std::unique_ptr<Stream>> start(const Command& command) = 0;
 
   virtual Result<std::string> read_file(const std::string& path, const Limits& limits = {}) = 0;
 
