@@ -4,47 +4,11 @@
 #include <charconv>
 #include <sstream>
 
-#include "scripts.hpp"
-
 namespace k4t::haproxy {
 namespace {
 
-using Frames = std::vector<std::pair<std::string, std::string>>;
-
 Error unavailable(std::string message, std::string detail = {}) {
   return {Status::unavailable, std::move(message), std::move(detail)};
-}
-
-/// Empty where the text is not made of whole frames.
-std::optional<Frames> parse_frames(std::string_view text) {
-  Frames frames;
-  while (!text.empty()) {
-    const auto line_end = text.find('\n');
-    const auto space = text.find(' ');
-    if (line_end == std::string_view::npos || space == std::string_view::npos || space > line_end) return {};
-    std::size_t bytes = 0;
-    const auto [stop, failed] = std::from_chars(text.data() + space + 1, text.data() + line_end, bytes);
-    if (failed != std::errc() || stop != text.data() + line_end) return {};
-    if (text.size() - line_end - 1 <= bytes || text[line_end + 1 + bytes] != '\n') return {};
-    frames.emplace_back(text.substr(0, space), text.substr(line_end + 1, bytes));
-    text.remove_prefix(line_end + 1 + bytes + 1);
-  }
-  return frames;
-}
-
-void put_frame(std::string& out, const std::string& name, const std::string& bytes) {
-  out += name + " " + std::to_string(bytes.size()) + "\n" + bytes + "\n";
-}
-
-const std::string* find(const Frames& frames, std::string_view name) {
-  const auto found = std::find_if(frames.begin(), frames.end(), [&](const auto& frame) { return frame.first == name; });
-  return found == frames.end() ? nullptr : &found->second;
-}
-
-Result<std::string> take(const Frames& frames, std::string_view name) {
-  const auto* found = find(frames, name);
-  if (found == nullptr) return unavailable("the answer of HAProxy's host has no part '" + std::string(name) + "'");
-  return *found;
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -80,16 +44,31 @@ Result<Process> process_of(const Frames& frames) {
   K4T_ASSIGN(process.servers, parse_servers_state(servers));
   K4T_ASSIGN(const std::string stat, take(frames, "stat"));
   K4T_ASSIGN(process.stat, parse_stat(stat));
-  K4T_ASSIGN(const std::string started, take(frames, "started"));
-  K4T_ASSIGN(const std::string changed, take(frames, "changed"));
-  process.read_this_file = began_after(started, changed);
+  const auto started = take(frames, "started");
+  const auto changed = take(frames, "changed");
+  process.read_this_file = started && changed && began_after(*started, *changed);
   return process;
+}
+
+Result<Sight> sight_of(const Frames& frames) {
+  Sight sight;
+  K4T_ASSIGN(sight.file, take(frames, "file"));
+  K4T_ASSIGN(sight.previous, take(frames, "previous"));
+  K4T_ASSIGN(const std::string staged, take(frames, "staged"));
+  sight.staged = lines_of(staged);
+  if (auto down = take(frames, "down")) {
+    sight.down = *std::move(down);
+  } else {
+    K4T_ASSIGN(sight.process, process_of(frames));
+  }
+  return sight;
 }
 
 Result<Outcome> outcome_of(const std::string& word) {
   static const std::pair<std::string_view, Outcome> words[] = {
-      {"conflict", Outcome::conflict}, {"busy", Outcome::busy},         {"runtime", Outcome::runtime},
-      {"reload", Outcome::reload},     {"restored", Outcome::restored}, {"undecided", Outcome::undecided}};
+      {"conflict", Outcome::conflict},  {"busy", Outcome::busy},     {"runtime", Outcome::runtime},
+      {"moved", Outcome::moved},        {"reload", Outcome::reload}, {"restored", Outcome::restored},
+      {"undecided", Outcome::undecided}};
   for (const auto& [text, outcome] : words) {
     if (text == word) return outcome;
   }
@@ -102,6 +81,12 @@ std::string patience(const Call& call) {
   return std::to_string(std::clamp<std::int64_t>(left.count() - 2, 3, 60));
 }
 
+Result<void> done(const Result<Frames>& answer) {
+  if (!answer) return answer.error();
+  K4T_TRY(take(*answer, "done"));
+  return {};
+}
+
 }  // namespace
 
 Result<transport::Output> Client::execute(std::vector<std::string> argv, const Call& call) {
@@ -109,79 +94,49 @@ Result<transport::Output> Client::execute(std::vector<std::string> argv, const C
   command.argv = std::move(argv);
   command.timeout = call.remaining(std::chrono::seconds(60));
   command.cancelled = [&call] { return call.cancelled(); };
-  return host_->run(command);
-}
-
-Result<Client::Frames> Client::run(const std::string& script, std::vector<std::string> args, std::string input,
-                                   const Call& call) {
-  transport::Command command;
-  command.argv = {"perl", "-e", script};
-  command.argv.insert(command.argv.end(), args.begin(), args.end());
-  command.input = std::move(input);
-  command.timeout = call.remaining(std::chrono::seconds(60));
-  command.cancelled = [&call] { return call.cancelled(); };
-  command.output_limit_bytes = 64u << 20;
-  auto output = host_->run(command);
-  if (!output && output.status() == Status::not_found) {
-    return unavailable("there is no perl on " + host_->name() + ": install the package perl-base");
-  }
-  if (!output) return output.error();
-  auto frames = parse_frames(output->out);
-  if (!frames || frames->empty() || output->exit_code != 0) {
-    return unavailable(
-        "k4t's program on " + host_->name() + " broke off with exit code " + std::to_string(output->exit_code),
-        output->err);
-  }
-  if (const auto* error = find(*frames, "error")) return unavailable("on " + host_->name() + ": " + *error);
-  return *std::move(frames);
+  return agent_.host().run(command);
 }
 
 Result<Sight> Client::look(const Call& call) {
-  K4T_ASSIGN(const auto frames, run(observe_script(), {paths_.file, paths_.work(), paths_.master_socket}, {}, call));
-  Sight sight;
-  K4T_ASSIGN(sight.file, take(frames, "file"));
-  K4T_ASSIGN(sight.previous, take(frames, "previous"));
-  K4T_ASSIGN(const std::string staged, take(frames, "staged"));
-  sight.staged = lines_of(staged);
-  if (const auto* down = find(frames, "down")) {
-    sight.down = *down;
-    return sight;
-  }
-  K4T_ASSIGN(sight.process, process_of(frames));
-  return sight;
+  K4T_ASSIGN(const auto frames, agent_.ask("look", {}, Again::allowed, call));
+  return sight_of(frames);
 }
 
-Result<Outcome> Client::replace(const Replacement& replacement, const Call& call) {
-  std::string input;
-  put_frame(input, "old", replacement.old_file);
-  put_frame(input, "new", replacement.new_file);
-  put_frame(input, "fallback", replacement.fallback);
-  std::string batch;
+Result<Replaced> Client::replace(const Replacement& replacement, const Call& call) {
+  Frames request = {{"old", replacement.old_file},
+                    {"new", replacement.new_file},
+                    {"stage", replacement.stage},
+                    {"marker", replacement.text},
+                    {"seconds", patience(call)},
+                    {"vouched", replacement.vouched},
+                    {"worker", replacement.worker_pid == 0 ? std::string() : std::to_string(replacement.worker_pid)},
+                    {"planned", replacement.planned ? "1" : "0"}};
+  if (replacement.fallback != replacement.old_file) request.emplace_back("fallback", replacement.fallback);
   if (replacement.batch) {
-    for (const auto& line : replacement.batch->lines) batch += line + "\n";
+    std::string lines;
+    for (const auto& line : replacement.batch->lines) lines += line + "\n";
+    request.emplace_back("batch", std::move(lines));
+    request.emplace_back("added", std::to_string(replacement.batch->added));
   }
-  put_frame(input, "batch", batch);
-  put_frame(input, "end", "");
-  K4T_ASSIGN(const auto frames,
-             run(commit_script(),
-                 {paths_.file, paths_.work(), paths_.master_socket, replacement.batch ? "runtime" : "reload",
-                  replacement.text, replacement.stage, patience(call),
-                  std::to_string(replacement.batch ? replacement.batch->added : 0), replacement.vouched},
-                 std::move(input), call));
+  K4T_ASSIGN(const auto frames, agent_.ask("replace", request, Again::forbidden, call));
   K4T_ASSIGN(const std::string word, take(frames, "outcome"));
-  return outcome_of(word);
+  Replaced replaced;
+  K4T_ASSIGN(replaced.outcome, outcome_of(word));
+  if (replaced.outcome == Outcome::runtime || replaced.outcome == Outcome::reload) {
+    K4T_ASSIGN(replaced.sight, sight_of(frames));
+  }
+  return replaced;
 }
 
 Result<std::vector<StatRow>> Client::sessions(const Call& call) {
-  auto frames = run(connections_script(), {paths_.master_socket}, {}, call);
-  if (!frames) return frames.error();
+  K4T_ASSIGN(const auto frames, agent_.ask("connections", {}, Again::allowed, call));
   std::vector<StatRow> rows;
-  for (const auto& [name, bytes] : *frames) {
+  for (const auto& [name, bytes] : frames) {
     if (name != "stat") continue;
     K4T_ASSIGN(const auto some, parse_stat(bytes));
     rows.insert(rows.end(), some.begin(), some.end());
   }
-  K4T_TRY(take(*frames, "asked"));
+  K4T_TRY(take(frames, "asked"));
   return rows;
 }
 
@@ -191,7 +146,7 @@ Result<void> Client::check(const std::string& file, const Call& call) {
   argv.insert(argv.end(), {"-f", file});
   auto output = execute(std::move(argv), call);
   if (!output && output.status() == Status::not_found) {
-    return unavailable("there is no program '" + paths_.binary + "' on " + host_->name() +
+    return unavailable("there is no program '" + paths_.binary + "' on " + agent_.host().name() +
                        ": install HAProxy or set the option binary");
   }
   if (!output) return output.error();
@@ -209,21 +164,25 @@ Result<void> Client::check(const std::string& file, const Call& call) {
 Result<std::vector<Listening>> Client::listening(const Call& call) {
   auto output = execute({"ss", "-Hltnp"}, call);
   if (!output && output.status() == Status::not_found) {
-    return unavailable("there is no program 'ss' on " + host_->name() + ": install the package iproute2");
+    return unavailable("there is no program 'ss' on " + agent_.host().name() + ": install the package iproute2");
   }
   if (!output) return output.error();
-  if (output->exit_code != 0) return unavailable("'ss' failed on " + host_->name(), output->err);
+  if (output->exit_code != 0) return unavailable("'ss' failed on " + agent_.host().name(), output->err);
   return parse_ss(output->out);
 }
 
-Result<void> Client::put_stage(const std::string& txn, const std::string& text) {
-  K4T_TRY(host_->make_folder(paths_.work(), 0755));
-  return host_->put_file(paths_.stage(txn), text, 0644);
+Result<void> Client::put_stage(const std::string& txn, const std::string& text, const Call& call) {
+  return done(agent_.ask("stage", {{"stage", stage_name(txn)}, {"text", text}}, Again::allowed, call));
 }
 
-Result<std::string> Client::read_stage(const std::string& txn) { return host_->read_file(paths_.stage(txn)); }
+Result<std::string> Client::read_stage(const std::string& txn, const Call& call) {
+  K4T_ASSIGN(const auto frames, agent_.ask("read_stage", {{"stage", stage_name(txn)}}, Again::allowed, call));
+  return take(frames, "text");
+}
 
-Result<void> Client::remove_stage(const std::string& txn) { return host_->remove_file(paths_.stage(txn)); }
+Result<void> Client::remove_stage(const std::string& txn, const Call& call) {
+  return done(agent_.ask("unstage", {{"stage", stage_name(txn)}}, Again::allowed, call));
+}
 
 std::vector<Listening> parse_ss(std::string_view output) {
   std::vector<Listening> found;

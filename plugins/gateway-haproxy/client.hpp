@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "agent.hpp"
 #include "k4t/call.hpp"
 #include "k4t/transport.hpp"
 #include "runtime.hpp"
@@ -15,6 +16,9 @@
 /// HAProxy and k4t's file on one host. Every answer is read as untrusted text; what cannot be read is UNAVAILABLE.
 
 namespace k4t::haproxy {
+
+/// The name of a txn's staged file in the work folder.
+inline std::string stage_name(const std::string& txn) { return txn + ".cfg"; }
 
 struct Paths {
   std::vector<std::string> config;  ///< the administrator's files, in the order that HAProxy gets them
@@ -24,7 +28,7 @@ struct Paths {
 
   /// The folder beside k4t's file with stages, lock and the earlier file.
   [[nodiscard]] std::string work() const { return file + ".k4t"; }
-  [[nodiscard]] std::string stage(const std::string& txn) const { return work() + "/" + txn + ".cfg"; }
+  [[nodiscard]] std::string stage(const std::string& txn) const { return work() + "/" + stage_name(txn); }
   [[nodiscard]] std::string server_state() const { return work() + "/servers"; }
 };
 
@@ -51,16 +55,23 @@ struct Sight {
 };
 
 /// How a replacement of the file ended.
-enum class Outcome { conflict, busy, runtime, reload, restored, undecided };
+enum class Outcome { conflict, moved, busy, runtime, reload, restored, undecided };
 
 struct Replacement {
   std::string old_file;
   std::string new_file;
-  std::string fallback;        ///< goes into the file when the reload fails
-  std::string text;            ///< the marker that the process must answer in the end
-  std::string stage;           ///< file name to delete after success
-  std::string vouched;         ///< the marker of `fallback` where it is known to be what is served; else empty
-  std::optional<Batch> batch;  ///< present: try without a reload
+  std::string fallback;         ///< goes into the file when the reload fails
+  std::string text;             ///< the marker that the process must answer in the end
+  std::string stage;            ///< file name to delete after success
+  std::string vouched;          ///< the marker of `fallback` where it is known to be what is served; else empty
+  std::optional<Batch> batch;   ///< present: try without a reload
+  std::int64_t worker_pid = 0;  ///< not 0: nothing is done where another process serves
+  bool planned = false;         ///< from an earlier look: nothing is done unless new_file is what is staged
+};
+
+struct Replaced {
+  Outcome outcome = Outcome::undecided;
+  Sight sight;  ///< after `runtime` and `reload`
 };
 
 /// A TCP socket that somebody listens on, and by what program where the system tells.
@@ -72,10 +83,12 @@ struct Listening {
 
 class Client {
  public:
-  Client(std::shared_ptr<transport::Host> host, Paths paths) : host_(std::move(host)), paths_(std::move(paths)) {}
+  Client(std::shared_ptr<transport::Host> host, Paths paths)
+      : paths_(std::move(paths)), agent_(std::move(host), {paths_.file, paths_.work(), paths_.master_socket}) {}
 
   Result<Sight> look(const Call& call);
-  Result<Outcome> replace(const Replacement& replacement, const Call& call);
+  /// `moved`: what the replacement was planned from is not so any more; nothing changed.
+  Result<Replaced> replace(const Replacement& replacement, const Call& call);
 
   /// "show stat" of each process, retiring ones included. UNAVAILABLE unless all of them answered.
   Result<std::vector<StatRow>> sessions(const Call& call);
@@ -85,20 +98,18 @@ class Client {
 
   Result<std::vector<Listening>> listening(const Call& call);
 
-  Result<void> put_stage(const std::string& txn, const std::string& text);
-  /// NOT_FOUND: nothing is staged under this txn.
-  Result<std::string> read_stage(const std::string& txn);
-  Result<void> remove_stage(const std::string& txn);
+  Result<void> put_stage(const std::string& txn, const std::string& text, const Call& call);
+  /// Empty: nothing is staged under this txn.
+  Result<std::string> read_stage(const std::string& txn, const Call& call);
+  Result<void> remove_stage(const std::string& txn, const Call& call);
 
   [[nodiscard]] const Paths& paths() const { return paths_; }
 
  private:
-  using Frames = std::vector<std::pair<std::string, std::string>>;
-  Result<Frames> run(const std::string& script, std::vector<std::string> args, std::string input, const Call& call);
   Result<transport::Output> execute(std::vector<std::string> argv, const Call& call);
 
-  std::shared_ptr<transport::Host> host_;
   Paths paths_;
+  Agent agent_;
 };
 
 /// The sockets in the output of `ss -Hltnp`; lines that do not read as such are left out. Pure.

@@ -73,9 +73,41 @@ std::string holder(const Layout& wanted, const std::set<std::string>& own, const
   return {};
 }
 
+bool needs_none_besides(const Layout& wanted, const std::set<std::string>& own) {
+  return std::all_of(wanted.binds.begin(), wanted.binds.end(), [&](const auto& bind) { return own.contains(bind); });
+}
+
 std::set<std::string> binds_of(const StoredFile& file) {
   const auto layout = layout_of(file.body);
   return {layout.binds.begin(), layout.binds.end()};
+}
+
+/// How to come from what was seen to the staged text, whose head has the register of the target.
+Replacement replacement_of(const Sight& sight, const Observation& seen, const std::string& text) {
+  const StoredFile staged = parse_file(text);
+  Replacement replacement;
+  replacement.old_file = replacement.fallback = sight.file;
+  replacement.new_file = text;
+  replacement.text = marker_text(staged.marker);
+  replacement.stage = stage_name(staged.marker.at.txn);
+  if (!seen.stored || seen.content != Content::clean || seen.half) return replacement;
+  const StoredFile file = parse_file(sight.file);
+  replacement.vouched = marker_text(file.marker);
+  replacement.worker_pid = sight.process->worker_pid;
+  replacement.batch =
+      plan_batch(layout_of(file.body), layout_of(staged.body), sight.process->servers, sight.process->worker_pid);
+  return replacement;
+}
+
+/// Makes served what `text`, already in the file, says: by a reload.
+Replacement reload_of(const std::string& text, const std::string& fallback) {
+  const Marker marker = parse_file(text).marker;
+  Replacement replacement;
+  replacement.old_file = replacement.new_file = text;
+  replacement.fallback = fallback;
+  replacement.text = marker_text(marker);
+  replacement.stage = stage_name(marker.at.txn);
+  return replacement;
 }
 
 }  // namespace
@@ -97,15 +129,17 @@ Observation judge(const Sight& sight) {
   return seen;
 }
 
+Error HaproxyDriver::not_answering(const Sight& sight) const {
+  const Paths& paths = client_.paths();
+  return {Status::unavailable,
+          "HAProxy's master does not answer on '" + paths.master_socket + "' (" + sight.down +
+              "): start HAProxy with -W -S " + paths.master_socket + " and -f " + paths.file + " behind its own files",
+          {}};
+}
+
 Result<Sight> HaproxyDriver::look(const Call& call) {
   K4T_ASSIGN(Sight sight, client_.look(call));
-  if (!sight.process) {
-    return Error{Status::unavailable,
-                 "HAProxy's master does not answer on '" + client_.paths().master_socket + "' (" + sight.down +
-                     "): start HAProxy with -W -S " + client_.paths().master_socket + " and -f " +
-                     client_.paths().file + " behind its own files",
-                 {}};
-  }
+  if (!sight.process) return not_answering(sight);
   return sight;
 }
 
@@ -118,6 +152,7 @@ Result<void> HaproxyDriver::check_ports(const Layout& wanted, const Sight& sight
   auto own = binds_of(parse_file(sight.file));
   // Where a commit is half done the running process still listens where the earlier file says.
   if (judge(sight).half) own.merge(binds_of(parse_file(sight.previous)));
+  if (needs_none_besides(wanted, own)) return {};
   K4T_ASSIGN(const auto all, client_.listening(call));
   const std::string taken = holder(wanted, own, all);
   if (taken.empty()) return {};
@@ -125,6 +160,7 @@ Result<void> HaproxyDriver::check_ports(const Layout& wanted, const Sight& sight
 }
 
 Result<Nothing> HaproxyDriver::prepare(const gateway::PrepareRequest& request, Call& call) {
+  planned_.reset();
   K4T_TRY(check_register(request.target));
   K4T_TRY(gateway::check_rules(request.state));
   K4T_ASSIGN(const Sight sight, look(call));
@@ -133,17 +169,33 @@ Result<Nothing> HaproxyDriver::prepare(const gateway::PrepareRequest& request, C
   if (seen.stored != request.seen) return conflict(seen.stored, request.seen);
   const std::string body = render(request.state, placement_);
   K4T_TRY(check_ports(layout_of(body), sight, call));
-  K4T_TRY(client_.put_stage(request.target.txn, compose(request.target, body)));
+  const std::string text = compose(request.target, body);
+  K4T_TRY(client_.put_stage(request.target.txn, text, call));
   if (auto checked = client_.check(client_.paths().stage(request.target.txn), call); !checked) {
     // A refused stage must not be there to be committed.
-    K4T_TRY(client_.remove_stage(request.target.txn));
+    K4T_TRY(client_.remove_stage(request.target.txn, call));
     return checked.error();
   }
+  Replacement replacement = replacement_of(sight, seen, text);
+  replacement.planned = true;
+  if (replacement.worker_pid != 0) planned_ = {{request.seen, request.target}, std::move(replacement)};
   return Nothing{};
 }
 
 Result<CommitReply> HaproxyDriver::commit(const CommitRequest& request, Call& call) {
   K4T_TRY(check_register(request.target));
+  const auto planned = std::exchange(planned_, std::nullopt);
+  if (planned && planned->request.seen == request.seen && planned->request.target == request.target) {
+    K4T_ASSIGN(const Replaced replaced, client_.replace(planned->replacement, call));
+    // Something is not what it was, nothing changed: what that means only a look can tell.
+    if (replaced.outcome != Outcome::conflict && replaced.outcome != Outcome::moved) {
+      return conclude(replaced, planned->replacement, request.target, call);
+    }
+  }
+  return commit_after_look(request, call);
+}
+
+Result<CommitReply> HaproxyDriver::commit_after_look(const CommitRequest& request, const Call& call) {
   K4T_ASSIGN(const Sight sight, look(call));
   const StoredFile file = parse_file(sight.file);
   const Observation seen = judge(sight);
@@ -157,64 +209,59 @@ Result<CommitReply> HaproxyDriver::commit(const CommitRequest& request, Call& ca
     const auto earlier = parse_file(sight.previous);
     const bool served = earlier.kind == FileKind::ours ? seen.served == earlier.marker.at : !sight.process->variable;
     const std::string& fallback = earlier.kind != FileKind::foreign && served ? sight.previous : sight.file;
-    return finish({sight.file, sight.file, fallback, marker_text(file.marker), request.target.txn + ".cfg", {}, {}},
-                  *seen.stored, call);
+    return finish(reload_of(sight.file, fallback), *seen.stored, call);
   }
   if (file.kind == FileKind::foreign) return foreign_file(client_.paths().file);
   if (seen.stored != request.seen) return conflict(seen.stored, request.seen);
 
-  const auto stage = client_.read_stage(request.target.txn);
-  const Error not_staged{Status::not_found, "txn " + request.target.txn + " is not staged: prepare it again", {}};
-  if (!stage) return stage.status() == Status::not_found ? not_staged : stage.error();
-  const StoredFile staged = parse_file(*stage);
+  K4T_ASSIGN(const std::string stage, client_.read_stage(request.target.txn, call));
+  const StoredFile staged = parse_file(stage);
   if (!staged.intact || staged.marker.at.txn != request.target.txn ||
       staged.marker.at.version != request.target.version || staged.marker.at.cluster != request.target.cluster) {
-    return not_staged;
+    return Error{Status::not_found, "txn " + request.target.txn + " is not staged: prepare it again", {}};
   }
-  Replacement replacement{sight.file,
-                          compose(request.target, staged.body),
-                          sight.file,
-                          marker_text({request.target, staged.marker.digest, false}),
-                          request.target.txn + ".cfg",
-                          {},
-                          {}};
-  if (seen.stored && seen.content == Content::clean && !seen.half) {
-    replacement.vouched = marker_text(file.marker);
-    replacement.batch =
-        plan_batch(layout_of(file.body), layout_of(staged.body), sight.process->servers, sight.process->worker_pid);
-  }
-  return finish(replacement, request.target, call);
+  return finish(replacement_of(sight, seen, compose(request.target, staged.body)), request.target, call);
 }
 
 Result<CommitReply> HaproxyDriver::finish(const Replacement& replacement, const Register& target, const Call& call) {
-  K4T_ASSIGN(const Outcome outcome, client_.replace(replacement, call));
-  switch (outcome) {
+  K4T_ASSIGN(const Replaced replaced, client_.replace(replacement, call));
+  if (replaced.outcome != Outcome::moved) return conclude(replaced, replacement, target, call);
+  // Another process serves since the look, of which nothing is known: a new one settles it.
+  Replacement anyhow = replacement;
+  anyhow.worker_pid = 0;
+  anyhow.batch.reset();
+  anyhow.vouched.clear();
+  return finish(anyhow, target, call);
+}
+
+Result<CommitReply> HaproxyDriver::conclude(const Replaced& replaced, const Replacement& replacement,
+                                            const Register& target, const Call& call) {
+  switch (replaced.outcome) {
     case Outcome::conflict:
       return Error{Status::conflict, "'" + client_.paths().file + "' was changed by someone else meanwhile", {}};
     case Outcome::busy: return Error{Status::busy, "another program is changing HAProxy's file: try again", {}};
     case Outcome::undecided:
       return Error{Status::deadline, "HAProxy gave no verdict on the reload in time: observe", {}};
     case Outcome::restored: return failed_reload(replacement, call);
+    case Outcome::moved: return Error{Status::unavailable, "HAProxy was reloaded by someone else: try again", {}};
     case Outcome::runtime:
     case Outcome::reload: break;
   }
-  return prove(outcome, replacement, target, call);
+  return prove(replaced, replacement, target, call);
 }
 
-Result<CommitReply> HaproxyDriver::prove(Outcome outcome, const Replacement& replacement, const Register& target,
-                                         const Call& call) {
-  K4T_ASSIGN(const Sight sight, look(call));
-  const Observation now = judge(sight);
+Result<CommitReply> HaproxyDriver::prove(const Replaced& replaced, const Replacement& replacement,
+                                         const Register& target, const Call& call) {
+  if (!replaced.sight.process) return not_answering(replaced.sight);
+  const Observation now = judge(replaced.sight);
   if (now.stored == target && now.served == target && now.content == Content::clean && !now.half) {
-    const std::string how = outcome == Outcome::runtime ? " without a reload" : " since a reload";
-    return CommitReply{"worker " + std::to_string(sight.process->worker_pid) + " answers version " +
+    const std::string how = replaced.outcome == Outcome::runtime ? " without a reload" : " since a reload";
+    return CommitReply{"worker " + std::to_string(replaced.sight.process->worker_pid) + " answers version " +
                        std::to_string(target.version) + how};
   }
-  if (outcome == Outcome::runtime && now.stored == target) {
+  if (replaced.outcome == Outcome::runtime && now.stored == target) {
     // The process took every command and is still not what the file says: a new process settles it. The file stays.
-    return finish(
-        {replacement.new_file, replacement.new_file, replacement.new_file, replacement.text, replacement.stage, {}, {}},
-        target, call);
+    return finish(reload_of(replacement.new_file, replacement.new_file), target, call);
   }
   return Error{Status::unavailable, "HAProxy does not serve what was committed: observe", now.detail};
 }
@@ -236,10 +283,11 @@ Error HaproxyDriver::failed_reload(const Replacement& replacement, const Call& c
           checked ? std::string() : checked.error().detail};
 }
 
-Result<Nothing> HaproxyDriver::abort(const AbortRequest& request, Call& /*call*/) {
+Result<Nothing> HaproxyDriver::abort(const AbortRequest& request, Call& call) {
   // What can be no file's name was never staged.
   if (!is_plain(request.txn)) return Nothing{};
-  K4T_TRY(client_.remove_stage(request.txn));
+  if (planned_ && planned_->request.target.txn == request.txn) planned_.reset();
+  K4T_TRY(client_.remove_stage(request.txn, call));
   return Nothing{};
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "client.hpp"
 #include "k4t/gateway.hpp"
@@ -29,13 +30,25 @@ class HaproxyDriver final : public gateway::Driver {
 
  private:
   Result<Sight> look(const Call& call);
+  [[nodiscard]] Error not_answering(const Sight& sight) const;
   Result<void> check_ports(const Layout& wanted, const Sight& sight, const Call& call);
+  Result<CommitReply> commit_after_look(const CommitRequest& request, const Call& call);
   Result<CommitReply> finish(const Replacement& replacement, const Register& target, const Call& call);
-  Result<CommitReply> prove(Outcome outcome, const Replacement& replacement, const Register& target, const Call& call);
+  Result<CommitReply> conclude(const Replaced& replaced, const Replacement& replacement, const Register& target,
+                               const Call& call);
+  Result<CommitReply> prove(const Replaced& replaced, const Replacement& replacement, const Register& target,
+                            const Call& call);
   Error failed_reload(const Replacement& replacement, const Call& call);
+
+  /// What a prepare found out, so that its commit needs no look of its own.
+  struct Planned {
+    CommitRequest request;
+    Replacement replacement;
+  };
 
   Client client_;
   Placement placement_;
+  std::optional<Planned> planned_;
 };
 
 /// What a look at file and process means. Pure. REQUIRES: sight.process

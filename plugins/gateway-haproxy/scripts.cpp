@@ -3,25 +3,74 @@
 namespace k4t::haproxy {
 namespace {
 
-constexpr const char* common = R"perl(
+constexpr const char* talk = R"perl(
 use strict;
 use warnings;
 use Errno;
 use Fcntl ':flock';
 use IO::Handle;
-use IO::Socket::UNIX;
 use POSIX ();
+use Socket;
 
 binmode STDIN;
 binmode STDOUT;
 # What has begun is finished even when nobody listens any more.
 $SIG{PIPE} = $SIG{HUP} = 'IGNORE';
+umask 022;
 
-sub nap { select undef, undef, undef, 0.02 }
+my ($file, $work, $socket) = @ARGV;
+my $answer = '';
 
-sub frame { my ($name, $bytes) = @_; print "$name ", length $bytes, "\n", $bytes, "\n"; }
+sub frame { my ($name, $bytes) = @_; $answer .= "$name " . length($bytes) . "\n$bytes\n"; }
 
-sub fail { frame('error', $_[0]); STDOUT->flush; exit 0; }
+sub fail { die "$_[0]\n"; }
+
+sub nap { select undef, undef, undef, 0.004 }
+
+# Seconds, by a clock that nobody sets.
+sub now { return (POSIX::times())[0] / POSIX::sysconf(POSIX::_SC_CLK_TCK()); }
+
+sub wait_for {
+  my ($link, $to_write, $until) = @_;
+  my $ready = '';
+  vec($ready, fileno $link, 1) = 1;
+  my $left = $until - now();
+  return $left > 0 && 0 < ($to_write ? select undef, $ready, undef, $left : select $ready, undef, undef, $left);
+}
+
+sub dial {
+  my ($until) = @_;
+  do {
+    socket my $link, AF_UNIX, SOCK_STREAM, 0 or fail("cannot make a socket: $!");
+    $link->blocking(0);
+    return $link if connect $link, pack_sockaddr_un($socket);
+    # The master has more callers than it has room for.
+    return undef unless $!{EAGAIN};
+    nap;
+  } while (now() < $until);
+  return undef;
+}
+
+# One command line's whole answer; undef where there is none. After a reload the master forgets to close the
+# connection, so `$enough` can tell the end as well.
+sub ask {
+  my ($line, $seconds, $enough) = @_;
+  my $until = now() + $seconds;
+  my $link = dial($until) or return undef;
+  my ($request, $reply) = ("$line\n", '');
+  while (length $request) {
+    my $sent = syswrite $link, $request;
+    if (defined $sent) { substr($request, 0, $sent) = ''; next; }
+    return undef unless $!{EAGAIN} && wait_for($link, 1, $until);
+  }
+  while (wait_for($link, 0, $until)) {
+    my $got = sysread $link, $reply, 65536, length $reply;
+    next if !defined $got && $!{EAGAIN};
+    return undef unless defined $got;
+    return $reply if !$got || (defined $enough && $reply =~ $enough);
+  }
+  return undef;
+}
 
 # A file's bytes; one that is known to be absent is empty.
 sub slurp {
@@ -32,35 +81,31 @@ sub slurp {
   return defined $bytes ? $bytes : '';
 }
 
-# One command line's whole answer; undef where there is none. After a reload the master forgets to close the
-# connection, so `$enough` can tell the end as well.
-sub ask {
-  my ($socket, $line, $seconds, $enough) = @_;
-  my $link = IO::Socket::UNIX->new(Peer => $socket) or return undef;
-  my $request = "$line\n";
-  while (length $request) {
-    my $sent = syswrite $link, $request;
-    return undef unless $sent;
-    substr($request, 0, $sent) = '';
-  }
-  my ($reply, $until) = ('', time + $seconds);
-  while ((my $left = $until - time) > 0) {
-    my $ready = '';
-    vec($ready, fileno $link, 1) = 1;
-    next unless select $ready, undef, undef, $left;
-    my $got = sysread $link, $reply, 65536, length $reply;
-    return undef unless defined $got;
-    return $reply if !$got || (defined $enough && $reply =~ $enough);
-  }
-  return undef;
+# Whole for every reader, but not yet safe from a power cut.
+sub replace_file {
+  my ($path, $bytes, $durable) = @_;
+  my $beside = "$work/new.$$";
+  open my $out, '>:raw', $beside or fail("cannot write $beside: $!");
+  print $out $bytes and $out->flush or fail("cannot write $beside: $!");
+  if ($durable) { $out->sync or fail("cannot write $beside: $!"); }
+  close $out or fail("cannot write $beside: $!");
+  rename $beside, $path or fail("cannot rename $beside to $path: $!");
 }
+
+sub sync_folder {
+  my ($path) = @_;
+  open my $folder, '<', $path =~ s{/[^/]*$}{/}r or fail("cannot open the folder of $path: $!");
+  $folder->sync or fail("cannot sync the folder of $path: $!");
+}
+
+sub put { my ($path, $bytes) = @_; replace_file($path, $bytes, 1); sync_folder($path); }
 
 # What the master says of its processes; undef where it does not answer in time.
 sub processes {
-  my ($socket, $seconds) = @_;
-  my $until = time + $seconds;
+  my ($seconds) = @_;
+  my $until = now() + $seconds;
   do {
-    my $reply = ask($socket, 'show proc', 2, qr/^# programs/m);
+    my $reply = ask('show proc', 2, qr/^# programs/m);
     if (defined $reply && $reply =~ /^\d+\s+master\s+(\d+) \[failed: (\d+)\].*^# programs/ms) {
       my %seen = (reloads => $1, failed => $2, workers => [], retiring => []);
       my $into = 'none';
@@ -71,7 +116,7 @@ sub processes {
       return \%seen;
     }
     nap;
-  } while (time < $until);
+  } while (now() < $until);
   return undef;
 }
 
@@ -79,21 +124,34 @@ sub worker { my ($seen) = @_; return $seen && @{$seen->{workers}} == 1 ? $seen->
 )perl";
 
 constexpr const char* observe = R"perl(
-my ($file, $work, $socket) = @ARGV;
-
 sub first_line { my (@command) = @_; open my $from, '-|', @command or return ''; my $line = <$from>; return defined $line ? $line =~ s/\n//r : ''; }
 
-# When a process began, by the wall clock; empty where the system does not tell.
+# When a process began, in seconds since the machine did; undef where the system does not tell.
 sub started {
   my ($pid) = @_;
-  open my $stat, '<', "/proc/$pid/stat" or return '';
+  open my $stat, '<', "/proc/$pid/stat" or return undef;
   my $line = <$stat>;
-  return '' unless defined $line && $line =~ /\) (.*)/s;
-  my $ticks = (split / /, $1)[19];
-  my $now = first_line('date', '+%s.%N');
+  return undef unless defined $line && $line =~ /\) (.*)/s;
+  return (split / /, $1)[19] / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
+# Frames `changed` and `started`, by the wall clock. Fractions of a second cost a process each, so they are looked at
+# only where whole ones do not tell which came first.
+sub put_times {
+  my ($pid) = @_;
+  my $changed = (stat $file)[10] // 0;
+  my ($started, $now) = (started($pid), time);
   my ($uptime) = split / /, slurp('/proc/uptime');
-  return '' unless $now && $uptime;
-  return sprintf '%.3f', $now - $uptime + $ticks / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+  if (!defined $started || !$uptime) { $started = ''; }
+  elsif ($changed + 1 <= $now - $uptime + $started) { $started += $now - $uptime; }
+  else {
+    $now = first_line('date', '+%s.%N');
+    ($uptime) = split / /, slurp('/proc/uptime');
+    $started = $now && $uptime ? sprintf('%.3f', $now - $uptime + $started) : '';
+    $changed = -e $file ? first_line('stat', '-c', '%.9Z', $file) : '0';
+  }
+  frame('changed', $changed);
+  frame('started', $started);
 }
 
 sub staged {
@@ -103,67 +161,90 @@ sub staged {
 
 sub put_file { my ($bytes) = @_; frame('file', $bytes); frame('previous', slurp("$work/previous")); frame('staged', staged()); }
 
-for (1 .. 10) {
-  my $before = slurp($file);
-  my $seen = processes($socket, 2);
-  if (!defined worker($seen)) {
+sub look {
+  for (1 .. 10) {
+    my $before = slurp($file);
+    my $seen = processes(2);
+    if (!defined worker($seen)) {
+      put_file($before);
+      frame('down', $seen ? 'the master has no worker' : -S $socket ? 'nobody answers there' : 'there is no such socket');
+      return;
+    }
+    my $pid = worker($seen);
+    my $said = ask("\@!$pid get var proc.k4t; \@!$pid show servers state; \@!$pid show stat -1 5 -1; quit", 5);
+    my $again = worker(processes(2));
+    # Only answers of one process beside one file tell anything about each other.
+    next unless defined $again && $again eq $pid && slurp($file) eq $before;
+    next unless defined $said;
+    my ($servers, $stat) = (index($said, "\n1\n# be_id "), index $said, "\n# pxname,");
+    next unless 0 <= $servers && $servers < $stat;
+    my %part = (variable => substr($said, 0, $servers), servers => substr($said, $servers, $stat - $servers), stat => substr $said, $stat);
     put_file($before);
-    frame('down', $seen ? 'the master has no worker' : -S $socket ? 'nobody answers there' : 'there is no such socket');
-    exit 0;
+    frame('worker', $pid);
+    frame($_, $part{$_}) for sort keys %part;
+    # One that was changed after it had read the file says so itself, and nobody asks when it read it.
+    put_times($pid) unless $part{variable} =~ m{/runtime>$};
+    return;
   }
-  my $pid = worker($seen);
-  my %said = map { $_->[0] => ask($socket, "\@!$pid $_->[1]; quit", 5) }
-    (['variable', 'get var proc.k4t'], ['servers', 'show servers state'], ['stat', 'show stat -1 5 -1']);
-  my ($changed, $started) = (-e $file ? first_line('stat', '-c', '%.9Z', $file) : '0', started($pid));
-  my $again = worker(processes($socket, 2));
-  # Only answers of one process beside one file tell anything about each other.
-  next unless defined $again && $again eq $pid && slurp($file) eq $before;
-  next if grep { !defined $said{$_} } keys %said;
-  put_file($before);
-  frame('worker', $pid);
-  frame($_, $said{$_}) for sort keys %said;
-  frame('changed', $changed);
-  frame('started', $started);
-  exit 0;
+  fail('HAProxy is being changed all the time');
 }
-fail('HAProxy is being changed all the time');
+
+sub connections {
+  ATTEMPT: for (1 .. 10) {
+    my $seen = processes(2) or fail('nobody answers there');
+    my @pids = (@{$seen->{workers}}, @{$seen->{retiring}});
+    my @answers;
+    for my $pid (@pids) {
+      my $reply = ask("\@!$pid show stat -1 4 -1; quit", 5);
+      # A process that ended meanwhile is gone from the next list; one that is still there must answer.
+      if (!defined $reply || $reply !~ /^# pxname/) { nap; next ATTEMPT; }
+      push @answers, $reply;
+    }
+    my $again = processes(2) or fail('nobody answers there');
+    my %listed = map { $_ => 1 } @pids;
+    # A process that began meanwhile was not asked.
+    next if grep { !$listed{$_} } @{$again->{workers}}, @{$again->{retiring}};
+    frame('stat', $_) for @answers;
+    frame('asked', scalar @answers);
+    return;
+  }
+  fail('its processes come and go all the time');
+}
 )perl";
 
-constexpr const char* commit = R"perl(
-my ($file, $work, $socket, $mode, $text, $stage, $seconds, $added, $vouched) = @ARGV;
-
-# All input first: a connection that breaks in the middle of it must change nothing.
-my %input;
-while (defined(my $line = <STDIN>)) {
-  $line =~ /^(\w+) (\d+)\n$/ or fail('the input is damaged');
-  my ($name, $bytes) = ($1, '');
-  my $got = read STDIN, $bytes, $2;
-  defined $got && $got == $2 && defined(my $end = <STDIN>) or fail('the input is incomplete');
-  $input{$name} = $bytes;
-}
-exists $input{end} or fail('the input is incomplete');
-
-sub sync_folder { my ($path) = @_; open my $folder, '<', $path =~ s{/[^/]*$}{/}r or fail("cannot open the folder of $path: $!"); $folder->sync or fail("cannot sync the folder of $path: $!"); }
-
-sub put {
-  my ($path, $bytes) = @_;
-  my $beside = "$work/new";
-  open my $out, '>:raw', $beside or fail("cannot write $beside: $!");
-  print $out $bytes and $out->flush and $out->sync and close $out or fail("cannot write $beside: $!");
-  rename $beside, $path or fail("cannot rename $beside to $path: $!");
-  sync_folder($path);
+constexpr const char* change = R"perl(
+sub stage {
+  my ($input) = @_;
+  if (!-d $work) {
+    mkdir $work or $!{EEXIST} or fail("cannot make $work: $!");
+    sync_folder($work);
+  }
+  put("$work/$input->{stage}", $input->{text});
+  frame('done', '');
 }
 
-sub finish { my ($outcome) = @_; frame('outcome', $outcome); STDOUT->flush; exit 0; }
+sub unstage {
+  my ($input) = @_;
+  my $path = "$work/$input->{stage}";
+  if (unlink $path) { sync_folder($path); }
+  elsif (!$!{ENOENT} && !$!{ENOTDIR}) { fail("cannot delete $path: $!"); }
+  frame('done', '');
+}
+
+sub read_stage {
+  my ($input) = @_;
+  frame('text', slurp("$work/$input->{stage}"));
+}
 
 # Every answer is read: an error in the middle of a line of commands stops nothing by itself.
 sub change_servers {
-  my ($pid) = @_;
+  my ($input, $pid) = @_;
   my $confirmed = 0;
-  defined ask($socket, "experimental-mode on; \@!$pid set var proc.k4t str(applying/$text); quit", 5) or return 0;
+  my $begun = ask("experimental-mode on; \@!$pid set var proc.k4t str(applying/$input->{marker}); quit", 5);
+  return 0 if !defined $begun || $begun =~ /\S/;
   # step: applying
-  for my $line (split /\n/, $input{batch}) {
-    my $reply = ask($socket, $line, 10);
+  for my $line (split /\n/, $input->{batch}) {
+    my $reply = ask($line, 10);
     return 0 unless defined $reply;
     for (split /\n/, $reply) {
       if (/^New server registered\.$/) { ++$confirmed; }
@@ -171,16 +252,17 @@ sub change_servers {
     }
     # step: changed
   }
-  return 0 unless $confirmed == $added;
-  my $reply = ask($socket, "experimental-mode on; \@!$pid set var proc.k4t str($text/runtime); \@!$pid get var proc.k4t; quit", 5);
-  return defined $reply && index($reply, "value=<$text/runtime>") >= 0;
+  return 0 unless $confirmed == $input->{added};
+  my $text = "$input->{marker}/runtime";
+  my $reply = ask("experimental-mode on; \@!$pid set var proc.k4t str($text); \@!$pid get var proc.k4t; quit", 5);
+  return defined $reply && index($reply, "value=<$text>") >= 0;
 }
 
 # Which servers were down, so that the new process does not try them again. Nothing is passed on of those that were
 # taken out of use: the file alone says who is in use.
 sub keep_health {
   my ($pid) = @_;
-  my $state = ask($socket, "\@!$pid show servers state; quit", 5);
+  my $state = ask("\@!$pid show servers state; quit", 5);
   my $kept = "1\n";
   if (defined $state && $state =~ /^1\n(# be_id .*)/m) {
     my @names = split / /, substr $1, 2;
@@ -197,21 +279,22 @@ sub keep_health {
 
 # "reload", "failed" or "undecided".
 sub reload {
-  my $before = processes($socket, 5);
+  my ($input) = @_;
+  my $before = processes(5);
   my $pid = worker($before);
   return 'failed' unless defined $pid;
   keep_health($pid);
   # step: reloading
-  ask($socket, 'reload', 5);
-  my $until = time + $seconds;
-  while (time < $until) {
-    my $now = processes($socket, 1);
+  ask('reload', 5);
+  my $until = now() + $input->{seconds};
+  while (now() < $until) {
+    my $now = processes(1);
     if ($now && $now->{reloads} > $before->{reloads}) {
       return 'failed' if $now->{failed} > 0;
       my $new = worker($now);
       if (defined $new && $new ne $pid) {
-        my $reply = ask($socket, "\@!$new get var proc.k4t; quit", 5);
-        return 'reload' if defined $reply && index($reply, "value=<$text>") >= 0;
+        my $reply = ask("\@!$new get var proc.k4t; quit", 5);
+        return 'reload' if defined $reply && index($reply, "value=<$input->{marker}>") >= 0;
       }
     }
     nap;
@@ -219,79 +302,124 @@ sub reload {
   return 'undecided';
 }
 
-open my $lock, '>>', "$work/lock" or fail("cannot open $work/lock: $!");
-my $patience = time + 10;
-until (flock $lock, LOCK_EX | LOCK_NB) { finish('busy') if time >= $patience; nap; }
-# step: locked
-my $there = slurp($file);
-finish('conflict') if $there ne $input{old};
-if ($there ne $input{new}) {
-  put("$work/previous", $there);
+# The lock's holder, or undef where another one keeps it.
+sub lock_file {
+  open my $lock, '>>', "$work/lock" or fail("cannot open $work/lock: $!");
+  return $lock if flock $lock, LOCK_EX | LOCK_NB;
+  my $got = eval {
+    local $SIG{ALRM} = sub { die "late\n" };
+    alarm 10;
+    my $locked = flock $lock, LOCK_EX;
+    alarm 0;
+    $locked;
+  };
+  alarm 0;
+  return $got ? $lock : undef;
+}
+
+# What programs that died while they wrote left behind, once it is an hour old.
+sub sweep {
+  opendir my $folder, $work or return;
+  for (grep { /^new\.\d+$/ } readdir $folder) {
+    my $written = (stat "$work/$_")[9];
+    unlink "$work/$_" if defined $written && $written < time - 3600;
+  }
+}
+
+# New content takes the file's place. A stage was made durable when it was staged; then it moves there itself.
+sub replace_content {
+  my ($input, $there) = @_;
+  replace_file("$work/previous", $there, 0);
   # step: kept
-  put($file, $input{new});
+  my $stage = "$work/$input->{stage}";
+  if (slurp($stage) eq $input->{new}) { rename $stage, $file or fail("cannot rename $stage to $file: $!"); }
+  else { replace_file($file, $input->{new}, 1); }
+  sync_folder($file);
 }
-# step: renamed
-my $outcome = 'reload';
-if ($mode eq 'runtime') {
-  my $pid = worker(processes($socket, 5));
-  $outcome = 'runtime' if defined $pid && change_servers($pid);
+
+sub change {
+  my ($input) = @_;
+  my $lock = lock_file() or return 'busy';
+  # step: locked
+  sweep();
+  my $there = slurp($file);
+  return 'conflict' if $there ne $input->{old};
+  # What was planned earlier counts as long as the stage is there and the same process serves.
+  return 'moved' if $input->{planned} && slurp("$work/$input->{stage}") ne $input->{new};
+  my $pid = $input->{worker} ne '' ? worker(processes(5)) : undef;
+  return 'moved' if $input->{worker} ne '' && (!defined $pid || $pid ne $input->{worker});
+  replace_content($input, $there) if $there ne $input->{new};
+  # step: renamed
+  my $outcome = exists $input->{batch} && change_servers($input, $pid) ? 'runtime' : reload($input);
+  # step: verdict
+  if ($outcome eq 'failed') {
+    my $fallback = exists $input->{fallback} ? $input->{fallback} : $input->{old};
+    put("$work/$input->{stage}", $input->{new}) if $fallback ne $input->{new};
+    put($file, $fallback);
+    # step: restored
+    # The file is younger now than the process that serves it; who knew them to agree says so.
+    $pid = worker(processes(5));
+    ask("experimental-mode on; \@!$pid set var proc.k4t str($input->{vouched}/runtime); quit", 5) if defined $pid && $input->{vouched} ne '';
+    return 'restored';
+  }
+  return $outcome if $outcome eq 'undecided';
+  # What was down then says nothing about a start at another time.
+  put("$work/servers", "1\n") if $outcome eq 'reload';
+  unlink "$work/$input->{stage}";
+  return $outcome;
 }
-$outcome = reload() if $outcome ne 'runtime';
-# step: verdict
-if ($outcome eq 'failed') {
-  put($file, $input{fallback});
-  # step: restored
-  # The file is younger now than the process that serves it; who knew them to agree says so.
-  my $pid = worker(processes($socket, 5));
-  ask($socket, "experimental-mode on; \@!$pid set var proc.k4t str($vouched/runtime); quit", 5) if defined $pid && $vouched ne '';
-  finish('restored');
+
+sub replace {
+  my ($input) = @_;
+  my $outcome = change($input);
+  frame('outcome', $outcome);
+  look() if $outcome eq 'runtime' || $outcome eq 'reload';
 }
-finish($outcome) if $outcome eq 'undecided';
-# What was down then says nothing about a start at another time.
-put("$work/servers", "1\n") if $outcome eq 'reload';
-unlink "$work/$stage";
-finish($outcome);
 )perl";
 
-constexpr const char* connections = R"perl(
-my ($socket) = @ARGV;
-
-ATTEMPT: for (1 .. 10) {
-  my $seen = processes($socket, 2) or fail('nobody answers there');
-  my @pids = (@{$seen->{workers}}, @{$seen->{retiring}});
-  my @answers;
-  for my $pid (@pids) {
-    my $reply = ask($socket, "\@!$pid show stat -1 4 -1; quit", 5);
-    # A process that ended meanwhile is gone from the next list; one that is still there must answer.
-    if (!defined $reply || $reply !~ /^# pxname/) { nap; next ATTEMPT; }
-    push @answers, $reply;
+constexpr const char* serve = R"perl(
+# One request's frames; undef where the input ends before the next one. All input comes first: a connection that breaks
+# in the middle of it must change nothing.
+sub request {
+  my %input;
+  while (defined(my $line = <STDIN>)) {
+    $line =~ /^(\w+) (\d+)\n$/ or fail('the input is damaged');
+    my ($name, $bytes) = ($1, '');
+    my $want = $2;
+    my $got = read STDIN, $bytes, $want;
+    defined $got && $got == $want && defined(my $end = <STDIN>) or return undef;
+    return \%input if $name eq 'end';
+    $input{$name} = $bytes;
   }
-  my $again = processes($socket, 2) or fail('nobody answers there');
-  my %listed = map { $_ => 1 } @pids;
-  # A process that began meanwhile was not asked.
-  next if grep { !$listed{$_} } @{$again->{workers}}, @{$again->{retiring}};
-  frame('stat', $_) for @answers;
-  frame('asked', scalar @answers);
-  exit 0;
+  return undef;
 }
-fail('its processes come and go all the time');
+
+my %verbs = (
+  look => \&look, connections => \&connections, stage => \&stage, unstage => \&unstage, read_stage => \&read_stage,
+  replace => \&replace);
+
+while (1) {
+  # Nobody is left who would ask, though the connection does not say so.
+  my $ready = '';
+  vec($ready, fileno STDIN, 1) = 1;
+  last unless select $ready, undef, undef, 600;
+  my $input = request() or last;
+  eval { $verbs{$input->{verb}}->($input); 1 } or do {
+    $answer = '';
+    frame('error', $@ =~ s/\n\z//r);
+  };
+  frame('end', '');
+  print $answer and STDOUT->flush or last;
+  $answer = '';
+}
+exit 0;
 )perl";
 
 }  // namespace
 
-const std::string& observe_script() {
-  static const std::string script = std::string(common) + observe;
-  return script;
-}
-
-const std::string& commit_script() {
-  static const std::string script = std::string(common) + commit;
-  return script;
-}
-
-const std::string& connections_script() {
-  static const std::string script = std::string(common) + connections;
-  return script;
+const std::string& program() {
+  static const std::string text = std::string(talk) + observe + change + serve;
+  return text;
 }
 
 }  // namespace k4t::haproxy

@@ -1,29 +1,41 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 
-/// The programs that run on HAProxy's host. They are Perl with nothing but the modules of perl-base, which is Essential
-/// in Debian; everything that varies comes as an argument or on standard input, never as program text. All answer in
-/// frames: "NAME BYTES\n", the bytes, "\n". A frame "error" says why there is no other.
+/// The program that runs on HAProxy's host. It is Perl with nothing but the modules of perl-base, which is Essential in
+/// Debian; everything that varies comes as an argument or on standard input, never as program text.
 
 namespace k4t::haproxy {
 
-/// Arguments: FILE WORK SOCKET. Reads k4t's file and what the running process says, both of one moment.
-/// Frames: file, previous, staged (a txn per line), and then either `down` (why the master does not answer) or worker
-/// (pid), variable, servers, stat, changed (ctime of the file, s), started (start of the worker, s; empty: not known).
-const std::string& observe_script();
+/// Arguments: FILE WORK SOCKET. It stays, takes requests from standard input and ends with it; what it has begun then
+/// it finishes. A request and its answer are frames, "NAME BYTES\n", the bytes, "\n", of which the last is an empty
+/// `end`; a request that is not whole does nothing. A frame `error` says why there is no other. The frame `verb` of a
+/// request is one of:
+///
+///   look         One look at k4t's file and what the running process says, both of one moment.
+///                Answer: file, previous, staged (a txn per line), and then either `down` (why the master does not
+///                answer) or worker (pid), variable, servers, stat, and, unless the variable tells that the process was
+///                changed since, changed (ctime of the file, s) and started (start of the worker, s; empty: not known).
+///   connections  Answer: one `stat` per process, retiring ones included; asked (their number).
+///   stage        Request: stage (a file's name), text. Writes it durably. Answer: done.
+///   unstage      Request: stage. Deletes it. Answer: done.
+///   read_stage   Request: stage. Answer: text, empty where there is none.
+///   replace      Request: old, new, stage, marker, seconds, vouched, worker, planned, and where they apply fallback,
+///                batch and added. Takes the lock, compares the file with old, replaces it by new durably and makes it
+///                served: by the batch's commands, else, or if a doubt is left, by a reload of at most so many seconds.
+///                `marker` is what the process must answer in the end. `fallback` (absent: old) goes into the file when
+///                the reload fails. Answer: outcome, and after the first two all of look's.
+///                  runtime | reload    how it came to be served
+///                  conflict            the file was not old; nothing changed
+///                  moved               another process than `worker` (empty: any) serves, or `planned` is 1 and new is
+///                                      not what is staged; nothing changed
+///                  busy                another program holds the lock
+///                  restored            the reload failed: fallback is in the file again, the earlier process serves on
+///                  undecided           no verdict in time
+const std::string& program();
 
-/// Arguments: FILE WORK SOCKET MODE TEXT STAGE SECONDS ADDED VOUCHED. Standard input: frames old, new, fallback, batch,
-/// end. MODE is "runtime" or "reload"; TEXT the marker that the process must answer in the end; STAGE the staged file's
-/// name. Takes the lock, compares FILE with old, replaces it by new durably and makes it served. Frame `outcome`:
-///   conflict            FILE was not old; nothing changed
-///   busy                another program holds the lock
-///   runtime | reload    how it came to be served
-///   restored            the reload failed: fallback is in FILE again, the earlier process serves on
-///   undecided           no verdict in time
-const std::string& commit_script();
-
-/// Arguments: SOCKET. Frames: one `stat` per process, retiring ones included.
-const std::string& connections_script();
+/// A program that nobody asks anything for so long ends by itself.
+constexpr std::chrono::minutes idle_limit{10};
 
 }  // namespace k4t::haproxy

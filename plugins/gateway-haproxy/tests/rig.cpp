@@ -5,18 +5,19 @@
 
 namespace k4t::haproxy::testing {
 
-class KillingHost final : public transport::Host {
+class SteppedHost final : public transport::Host {
  public:
-  KillingHost(std::shared_ptr<transport::Host> inner, std::string step)
-      : inner_(std::move(inner)), step_("# step: " + std::move(step) + "\n") {}
+  SteppedHost(std::shared_ptr<transport::Host> inner, const std::string& step, std::string code)
+      : inner_(std::move(inner)), step_("# step: " + step + "\n"), code_(std::move(code)) {}
   [[nodiscard]] std::string name() const override { return inner_->name(); }
-  Result<transport::Output> run(const transport::Command& command) override {
+  Result<transport::Output> run(const transport::Command& command) override { return inner_->run(command); }
+  Result<std::unique_ptr<transport::Stream>> start(const transport::Command& command) override {
     transport::Command changed = command;
     for (auto& word : changed.argv) {
       const auto at = word.find(step_);
-      if (at != std::string::npos) word.replace(at, step_.size(), "kill 'KILL', $$;\n");
+      if (at != std::string::npos) word.replace(at, step_.size(), code_ + "\n");
     }
-    return inner_->run(changed);
+    return inner_->start(changed);
   }
   Result<std::string> read_file(const std::string& path, const transport::Limits& limits) override {
     return inner_->read_file(path, limits);
@@ -53,6 +54,7 @@ class KillingHost final : public transport::Host {
  private:
   std::shared_ptr<transport::Host> inner_;
   std::string step_;
+  std::string code_;
 };
 
 void Rig::SetUp() {
@@ -88,8 +90,8 @@ std::unique_ptr<gateway::Driver> Rig::open() const {
   return std::move(opened).value();
 }
 
-std::unique_ptr<gateway::Driver> Rig::open_killed_at(const std::string& step) const {
-  return std::make_unique<HaproxyDriver>(std::make_shared<KillingHost>(transport::local_host(), step), paths(),
+std::unique_ptr<gateway::Driver> Rig::open_with_step(const std::string& step, const std::string& code) const {
+  return std::make_unique<HaproxyDriver>(std::make_shared<SteppedHost>(transport::local_host(), step, code), paths(),
                                          Placement{"127.0.0.1", paths().server_state(), 3600});
 }
 
@@ -147,6 +149,14 @@ Register Rig::deploy(const gateway::State& state) {
   EXPECT_OK(commit(seen_, target));
   seen_ = target;
   return target;
+}
+
+void expect_at(const Result<Observation>& seen, const Register& at) {
+  ASSERT_TRUE(seen.ok()) << text_of(seen);
+  EXPECT_EQ(seen->stored, at);
+  EXPECT_EQ(seen->served, at);
+  EXPECT_EQ(seen->content, Content::clean) << seen->detail;
+  EXPECT_FALSE(seen->half) << seen->detail;
 }
 
 gateway::Endpoint endpoint_of(const PeerEndpoint& peer, const std::string& address) { return {address, peer.port()}; }

@@ -22,8 +22,10 @@ using k4t::testing::HaproxyServer;
 using k4t::testing::Scratch;
 using PeerEndpoint = k4t::testing::Endpoint;
 
-/// The local machine, on which the commit script is killed at one of its steps.
-class KillingHost;
+/// The local machine, on which k4t's program does something else at one of its steps.
+class SteppedHost;
+
+void expect_at(const Result<Observation>& seen, const Register& at);
 
 /// A HAProxy and a driver that is called the way the master does.
 class Rig : public ::testing::Test {
@@ -34,8 +36,8 @@ class Rig : public ::testing::Test {
   [[nodiscard]] Paths paths() const;
   /// The driver as a master that just started would open it.
   [[nodiscard]] std::unique_ptr<gateway::Driver> open() const;
-  /// A driver whose commit script dies at the step of this name.
-  [[nodiscard]] std::unique_ptr<gateway::Driver> open_killed_at(const std::string& step) const;
+  /// A driver whose program on the host runs this Perl code at the step of this name.
+  [[nodiscard]] std::unique_ptr<gateway::Driver> open_with_step(const std::string& step, const std::string& code) const;
 
   /// The next target: a version and a txn of its own.
   Register next();
