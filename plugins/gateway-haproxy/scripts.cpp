@@ -161,24 +161,41 @@ sub staged {
 
 sub put_file { my ($bytes) = @_; frame('file', $bytes); frame('previous', slurp("$work/previous")); frame('staged', staged()); }
 
+# What a process says of itself, after other commands in one line with these.
+sub sayings {
+  my ($pid, @first) = @_;
+  my @asked = map { "\@!$pid $_" } 'get var proc.k4t', 'show servers state', 'show stat -1 5 -1';
+  return ask(join('; ', @first, @asked, 'quit'), 5);
+}
+
+# The sayings taken apart; nothing where they are not whole.
+sub parts {
+  my ($said) = @_;
+  my ($servers, $stat) = (index($said, "\n1\n# be_id "), index $said, "\n# pxname,");
+  return unless 0 <= $servers && $servers < $stat;
+  return (variable => substr($said, 0, $servers), servers => substr($said, $servers, $stat - $servers), stat => substr $said, $stat);
+}
+
+# `$said`, where it is given: what process `$pid` said right now.
 sub look {
+  my ($pid, $said) = @_;
   for (1 .. 10) {
     my $before = slurp($file);
-    my $seen = processes(2);
-    if (!defined worker($seen)) {
-      put_file($before);
-      frame('down', $seen ? 'the master has no worker' : -S $socket ? 'nobody answers there' : 'there is no such socket');
-      return;
+    if (!defined $said) {
+      my $seen = processes(2);
+      $pid = worker($seen);
+      if (!defined $pid) {
+        put_file($before);
+        frame('down', $seen ? 'the master has no worker' : -S $socket ? 'nobody answers there' : 'there is no such socket');
+        return;
+      }
+      $said = sayings($pid);
     }
-    my $pid = worker($seen);
-    my $said = ask("\@!$pid get var proc.k4t; \@!$pid show servers state; \@!$pid show stat -1 5 -1; quit", 5);
+    my %part = defined $said ? parts($said) : ();
+    undef $said;
     my $again = worker(processes(2));
     # Only answers of one process beside one file tell anything about each other.
-    next unless defined $again && $again eq $pid && slurp($file) eq $before;
-    next unless defined $said;
-    my ($servers, $stat) = (index($said, "\n1\n# be_id "), index $said, "\n# pxname,");
-    next unless 0 <= $servers && $servers < $stat;
-    my %part = (variable => substr($said, 0, $servers), servers => substr($said, $servers, $stat - $servers), stat => substr $said, $stat);
+    next unless %part && defined $again && $again eq $pid && slurp($file) eq $before;
     put_file($before);
     frame('worker', $pid);
     frame($_, $part{$_}) for sort keys %part;
@@ -236,26 +253,26 @@ sub read_stage {
   frame('text', slurp("$work/$input->{stage}"));
 }
 
-# Every answer is read: an error in the middle of a line of commands stops nothing by itself.
+# Every answer is read: an error in the middle of a line of commands stops nothing by itself. What the process says in
+# the end; undef: not every command did what it should.
 sub change_servers {
   my ($input, $pid) = @_;
   my $confirmed = 0;
-  my $begun = ask("experimental-mode on; \@!$pid set var proc.k4t str(applying/$input->{marker}); quit", 5);
-  return 0 if !defined $begun || $begun =~ /\S/;
-  # step: applying
+  my $first = "experimental-mode on; \@!$pid set var proc.k4t str(applying/$input->{marker}); ";
   for my $line (split /\n/, $input->{batch}) {
-    my $reply = ask($line, 10);
-    return 0 unless defined $reply;
+    my $reply = ask($first . $line, 10);
+    $first = '';
+    return undef unless defined $reply;
     for (split /\n/, $reply) {
       if (/^New server registered\.$/) { ++$confirmed; }
-      elsif (/\S/ && !/^Server deleted\.$/ && !/^Server still has connections attached to it/) { return 0; }
+      elsif (/\S/ && !/^Server deleted\.$/ && !/^Server still has connections attached to it/) { return undef; }
     }
     # step: changed
   }
-  return 0 unless $confirmed == $input->{added};
+  return undef unless $confirmed == $input->{added};
   my $text = "$input->{marker}/runtime";
-  my $reply = ask("experimental-mode on; \@!$pid set var proc.k4t str($text); \@!$pid get var proc.k4t; quit", 5);
-  return defined $reply && index($reply, "value=<$text>") >= 0;
+  my $said = sayings($pid, "experimental-mode on; \@!$pid set var proc.k4t str($text)");
+  return defined $said && index($said, "value=<$text>") >= 0 ? $said : undef;
 }
 
 # Which servers were down, so that the new process does not try them again. Nothing is passed on of those that were
@@ -337,6 +354,7 @@ sub replace_content {
   sync_folder($file);
 }
 
+# The outcome, and what the process said where servers alone were changed.
 sub change {
   my ($input) = @_;
   my $lock = lock_file() or return 'busy';
@@ -350,7 +368,8 @@ sub change {
   return 'moved' if $input->{worker} ne '' && (!defined $pid || $pid ne $input->{worker});
   replace_content($input, $there) if $there ne $input->{new};
   # step: renamed
-  my $outcome = exists $input->{batch} && change_servers($input, $pid) ? 'runtime' : reload($input);
+  my $said = exists $input->{batch} ? change_servers($input, $pid) : undef;
+  my $outcome = defined $said ? 'runtime' : reload($input);
   # step: verdict
   if ($outcome eq 'failed') {
     my $fallback = exists $input->{fallback} ? $input->{fallback} : $input->{old};
@@ -366,14 +385,14 @@ sub change {
   # What was down then says nothing about a start at another time.
   put("$work/servers", "1\n") if $outcome eq 'reload';
   unlink "$work/$input->{stage}";
-  return $outcome;
+  return $outcome, $pid, $said;
 }
 
 sub replace {
   my ($input) = @_;
-  my $outcome = change($input);
+  my ($outcome, $pid, $said) = change($input);
   frame('outcome', $outcome);
-  look() if $outcome eq 'runtime' || $outcome eq 'reload';
+  look($pid, $said) if $outcome eq 'runtime' || $outcome eq 'reload';
 }
 )perl";
 
@@ -395,7 +414,7 @@ sub request {
 }
 
 my %verbs = (
-  look => \&look, connections => \&connections, stage => \&stage, unstage => \&unstage, read_stage => \&read_stage,
+  look => sub { look() }, connections => \&connections, stage => \&stage, unstage => \&unstage, read_stage => \&read_stage,
   replace => \&replace);
 
 while (1) {
