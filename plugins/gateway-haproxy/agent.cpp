@@ -11,6 +11,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+/// A program that is asked nothing for so long ends by itself, lest it outlive a connection that broke without a word.
+constexpr std::chrono::seconds idle_limit = std::chrono::minutes(10);
 /// How long a call's caller waits for its wish to give up to be noticed.
 constexpr milliseconds cancel_poll{50};
 constexpr std::size_t piece_bytes = 64u << 10;
@@ -124,6 +126,7 @@ Result<void> Agent::start(const Call& call) {
   transport::Command command;
   command.argv = {"perl", "-e", program()};
   command.argv.insert(command.argv.end(), arguments_.begin(), arguments_.end());
+  command.argv.push_back(std::to_string(idle_limit.count()));
   command.timeout = call.remaining(longest_call);
   command.cancelled = [&call] { return call.cancelled(); };
   auto started = host_->start(command);

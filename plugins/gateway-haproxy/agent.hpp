@@ -27,9 +27,9 @@ enum class Again { allowed, forbidden };
 /// does; one that was lost, with its connection or by itself, is started anew by the next request.
 class Agent {
  public:
-  /// `arguments`: the program's.
-  Agent(std::shared_ptr<transport::Host> host, std::vector<std::string> arguments)
-      : host_(std::move(host)), arguments_(std::move(arguments)) {}
+  /// What the program is told of this HAProxy: k4t's file, the folder beside it, the master's socket.
+  Agent(std::shared_ptr<transport::Host> host, std::string file, std::string work, std::string socket)
+      : host_(std::move(host)), arguments_{std::move(file), std::move(work), std::move(socket)} {}
 
   /// UNAVAILABLE where the program says so or was lost, DEADLINE where the call's time is over. For a change it is then
   /// not known what it did; it may still be under way, but begins nothing more.

@@ -84,7 +84,7 @@ struct Listening {
 class Client {
  public:
   Client(std::shared_ptr<transport::Host> host, Paths paths)
-      : paths_(std::move(paths)), agent_(std::move(host), {paths_.file, paths_.work(), paths_.master_socket}) {}
+      : paths_(std::move(paths)), agent_(std::move(host), paths_.file, paths_.work(), paths_.master_socket) {}
 
   Result<Sight> look(const Call& call);
   /// `moved`: what the replacement was planned from is not so any more; nothing changed.

@@ -18,7 +18,7 @@ binmode STDOUT;
 $SIG{PIPE} = $SIG{HUP} = 'IGNORE';
 umask 022;
 
-my ($file, $work, $socket) = @ARGV;
+my ($file, $work, $socket, $idle_s) = @ARGV;
 my $answer = '';
 
 sub frame { my ($name, $bytes) = @_; $answer .= "$name " . length($bytes) . "\n$bytes\n"; }
@@ -346,6 +346,7 @@ sub sweep {
 # New content takes the file's place. A stage was made durable when it was staged; then it moves there itself.
 sub replace_content {
   my ($input, $there) = @_;
+  # Matters only as long as the process that has read it lives, which is not beyond a power cut.
   replace_file("$work/previous", $there, 0);
   # step: kept
   my $stage = "$work/$input->{stage}";
@@ -421,7 +422,7 @@ while (1) {
   # Nobody is left who would ask, though the connection does not say so.
   my $ready = '';
   vec($ready, fileno STDIN, 1) = 1;
-  last unless select $ready, undef, undef, 600;
+  last unless select $ready, undef, undef, $idle_s;
   my $input = request() or last;
   eval { $verbs{$input->{verb}}->($input); 1 } or do {
     $answer = '';

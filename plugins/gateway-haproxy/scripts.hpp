@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <string>
 
 /// The program that runs on HAProxy's host. It is Perl with nothing but the modules of perl-base, which is Essential in
@@ -8,10 +7,10 @@
 
 namespace k4t::haproxy {
 
-/// Arguments: FILE WORK SOCKET. It stays, takes requests from standard input and ends with it; what it has begun then
-/// it finishes. A request and its answer are frames, "NAME BYTES\n", the bytes, "\n", of which the last is an empty
-/// `end`; a request that is not whole does nothing. A frame `error` says why there is no other. The frame `verb` of a
-/// request is one of:
+/// Arguments: FILE WORK SOCKET IDLE_S. It stays, takes requests from standard input and ends with it, or when nobody
+/// asks anything for IDLE_S seconds; what it has begun it finishes. A request and its answer are frames, "NAME
+/// BYTES\n", the bytes, "\n", of which the last is an empty `end`; a request that is not whole does nothing. A frame
+/// `error` says why there is no other. The frame `verb` of a request is one of:
 ///
 ///   look         One look at k4t's file and what the running process says, both of one moment.
 ///                Answer: file, previous, staged (a txn per line), and then either `down` (why the master does not
@@ -34,8 +33,5 @@ namespace k4t::haproxy {
 ///                  restored            the reload failed: fallback is in the file again, the earlier process serves on
 ///                  undecided           no verdict in time
 const std::string& program();
-
-/// A program that nobody asks anything for so long ends by itself.
-constexpr std::chrono::minutes idle_limit{10};
 
 }  // namespace k4t::haproxy

@@ -1,8 +1,10 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <thread>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,8 +33,10 @@ class OnHost : public Rig {
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
       const std::string name = entry.path().filename();
       if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+      // Of one that ends meanwhile nothing can be read.
       std::ifstream in(entry.path() / "cmdline");
-      const std::string line((std::istreambuf_iterator<char>(in)), {});
+      std::string line;
+      for (std::string part; std::getline(in, part);) line += part;
       if (line.starts_with("perl") && line.find(paths().work()) != std::string::npos) found.push_back(std::stoi(name));
     }
     return found;
@@ -73,7 +77,7 @@ TEST_F(OnHost, ItsMemoryDoesNotGrow) {
   calls(50);
   const auto before = resident_kib(programs().at(0));
   ASSERT_GT(before, 0U);
-  calls(500);
+  calls(250);
   deploy(web({&red_, &blue_}));
   EXPECT_LT(resident_kib(programs().at(0)), before + 1024);
 }
@@ -131,7 +135,8 @@ TEST_F(OnHost, InputThatBreaksOffChangesNothing) {
   const auto target = deploy(web({&red_}));
   const std::string there = Scratch::read(haproxy_.file());
   const auto program_with = [&](const std::string& input) {
-    return k4t::testing::run({"perl", "-e", program(), paths().file, paths().work(), paths().master_socket}, input);
+    return k4t::testing::run({"perl", "-e", program(), paths().file, paths().work(), paths().master_socket, "60"},
+                             input);
   };
   const auto whole = [&](const std::string& old) {
     return "verb 7\nreplace\nold " + std::to_string(old.size()) + "\n" + old +
@@ -146,6 +151,31 @@ TEST_F(OnHost, InputThatBreaksOffChangesNothing) {
   }
   EXPECT_NE(program_with("verb seven\n").exit_code, 0);
   EXPECT_EQ(Scratch::read(haproxy_.file()), there);
+  expect_at(observe(), target);
+}
+
+TEST_F(OnHost, OneThatNobodyAsksEndsThoughItsInputDoesNot) {
+  auto started = transport::local_host()->start(
+      {{"perl", "-e", program(), paths().file, paths().work(), paths().master_socket, "1"}, {}, {}});
+  ASSERT_TRUE(started.ok());
+  const auto end = (*started)->read(1, std::chrono::seconds(20));
+  ASSERT_TRUE(end.ok()) << text_of(end);
+  EXPECT_EQ(*end, "");
+}
+
+TEST_F(OnHost, ALockIsWaitedForButNotForEver) {
+  deploy(web({&red_}));
+  const auto target = next();
+  EXPECT_OK(prepare(seen_, target, web({&blue_})));
+  const int lock = ::open((paths().work() + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  ASSERT_EQ(::flock(lock, LOCK_EX), 0);
+  EXPECT_STATUS(commit(seen_, target), busy);
+  std::jthread holder([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    ::flock(lock, LOCK_UN);
+  });
+  EXPECT_OK(commit(seen_, target));
+  ::close(lock);
   expect_at(observe(), target);
 }
 

@@ -124,7 +124,7 @@ std::shared_ptr<Host> local_host();
 /// A machine reached over SSH: `url` is ssh://[user@]host[:port]. INVALID_ARGUMENT where the URL or an option is not
 /// sound; nothing is connected yet. All handles of one URL and options in a process share one connection, on which up
 /// to 8 commands run at once and the others wait; it is made when first needed, kept alive, and made anew after a cut.
-/// The code of each plugin has connections of its own.
+/// The code of each plugin has connections of its own, and so has each program that stays.
 ///
 /// A host key that is not in the known_hosts file, or another one than there, is UNAVAILABLE and says what to do; so
 /// are refused keys, and unix sockets that are absent, closed to the user, or not forwarded by the server. Streams do
