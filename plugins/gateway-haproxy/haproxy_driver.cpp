@@ -225,7 +225,9 @@ Result<CommitReply> HaproxyDriver::commit_after_look(const CommitRequest& reques
 
 Result<CommitReply> HaproxyDriver::finish(const Replacement& replacement, const Register& target, const Call& call) {
   K4T_ASSIGN(const Replaced replaced, client_.replace(replacement, call));
-  if (replaced.outcome != Outcome::moved) return conclude(replaced, replacement, target, call);
+  if (replaced.outcome != Outcome::moved || replacement.worker_pid == 0) {
+    return conclude(replaced, replacement, target, call);
+  }
   // Another process serves since the look, of which nothing is known: a new one settles it.
   Replacement anyhow = replacement;
   anyhow.worker_pid = 0;
