@@ -54,22 +54,26 @@ std::uint16_t number_of_type(dns::Type type) {
   return 0;
 }
 
-Result<void> check_record_set(const dns::RecordSet& set, const std::string& suffix) {
-  const std::string what = "record '" + set.name + "'";
-  if (!at_or_below(set.name, suffix)) return invalid(what + " is not at or below the suffix " + suffix);
+/// Why a record cannot be; nullptr: it can.
+const char* fault_of(const dns::RecordSet& set, const std::string& suffix) {
   if (!is_plain_name(set.name)) {
-    return invalid(what +
-                   " has a name that cannot be used: labels have 1 to 63 letters, digits, '_' and inner '-', "
-                   "in lower case, and names at most 253 characters");
+    return " has a name that cannot be used: labels have 1 to 63 letters, digits, '_' and inner '-', in lower case, "
+           "and "
+           "names at most 253 characters";
   }
-  if (is_reserved(set.name, suffix)) return invalid(what + " begins with _k4t, which k4t keeps for itself");
-  if (set.values.empty()) return invalid(what + " has no values");
-  if (set.values.size() > value_limit) {
-    return invalid(what + " has " + std::to_string(set.values.size()) +
-                   " values; DNS servers accept at most 100 of one type at a name");
-  }
-  if (set.ttl_s > ttl_limit_s) return invalid(what + " has a TTL above 2147483647 seconds");
-  return {};
+  if (is_reserved(set.name, suffix)) return " begins with _k4t, which k4t keeps for itself";
+  if (set.values.empty()) return " has no values";
+  if (set.ttl_s > ttl_limit_s) return " has a TTL above 2147483647 seconds";
+  return nullptr;
+}
+
+Result<void> check_record_set(const dns::RecordSet& set, const std::string& suffix) {
+  const auto wrong = [&set](const std::string& why) { return invalid("record '" + set.name + "'" + why); };
+  if (!at_or_below(set.name, suffix)) return wrong(" is not at or below the suffix " + suffix);
+  if (const char* why = fault_of(set, suffix)) return wrong(why);
+  if (set.values.size() <= value_limit) return {};
+  return wrong(" has " + std::to_string(set.values.size()) +
+               " values; DNS servers accept at most 100 of one type at a name");
 }
 
 Result<RecordData> record_data(const dns::RecordSet& set) {
@@ -185,9 +189,10 @@ Result<Records> render(const dns::State& state, const std::string& suffix) {
   for (const auto& set : state.records) {
     K4T_TRY(check_record_set(set, suffix));
     K4T_ASSIGN(auto data, record_data(set));
-    const Key key{set.name, number_of_type(set.type)};
-    if (!content.emplace(key, std::move(data)).second)
-      return invalid("the record " + describe(key) + " is given twice");
+    // States are sorted by name: the place is the end, or nearly.
+    const std::size_t before = content.size();
+    const auto at = content.emplace_hint(content.end(), Key{set.name, number_of_type(set.type)}, std::move(data));
+    if (content.size() == before) return invalid("the record " + describe(at->first) + " is given twice");
   }
   return content;
 }

@@ -1,7 +1,7 @@
 #include "message.hpp"
 
-#include <algorithm>
 #include <memory>
+#include <unordered_map>
 #include <utility>
 
 #include "names.hpp"
@@ -13,133 +13,193 @@
 namespace k4t::dnsupdate {
 namespace {
 
-struct FreePacket {
-  void operator()(ldns_pkt* packet) const { ldns_pkt_free(packet); }
-};
-using Packet = std::unique_ptr<ldns_pkt, FreePacket>;
+constexpr std::uint16_t class_in = 1;
+constexpr std::uint16_t class_none = 254;
+constexpr std::size_t pointer_limit = 0x4000;  // what a compression pointer can reach (RFC 1035 §4.1.4)
 
-struct FreeBytes {
-  void operator()(std::uint8_t* bytes) const { LDNS_FREE(bytes); }
-};
+/// Where each section's count stands in the header; updates call them zone, prerequisites, changes.
+enum class Count : std::size_t { question = 4, answer = 6, authority = 8 };
 
 /// One record as updates use them: for most prerequisites and deletions the class tells the meaning and there are no
 /// data (RFC 2136 §2.4, §2.5).
 struct Line {
   std::string_view name;
   std::uint16_t type = type::any;
-  ldns_rr_class of_class = LDNS_RR_CLASS_IN;
+  std::uint16_t of_class = class_in;
   std::uint32_t ttl_s = 0;
-  const std::string* rdata = nullptr;
+  std::string_view rdata;
 };
 
-Result<void> push(ldns_pkt& packet, ldns_pkt_section section, const Line& line) {
-  K4T_ASSIGN(auto owner, make_dname(line.name));
-  ldns_rr* record = ldns_rr_new();
-  ldns_rr_set_owner(record, owner.release());
-  ldns_rr_set_type(record, static_cast<ldns_rr_type>(line.type));
-  ldns_rr_set_class(record, line.of_class);
-  ldns_rr_set_ttl(record, line.ttl_s);
-  ldns_rr_set_question(record, section == LDNS_SECTION_QUESTION);
-  if (line.rdata != nullptr) {
-    // The data as one field of no known kind: ldns then copies the bytes as they are, without compression.
-    ldns_rr_push_rdf(record, ldns_rdf_new_frm_data(LDNS_RDF_TYPE_UNKNOWN, line.rdata->size(), line.rdata->data()));
+/// Writes a message record by record. By hand, because ldns makes and compares objects for each label of each name,
+/// which took longer than all else that a large update costs on our side. Keeps views of the names that it is given.
+class Writer {
+ public:
+  Writer(std::uint16_t id, std::uint16_t opcode) {
+    put_u16(bytes_, id);
+    put_u16(bytes_, static_cast<std::uint16_t>(opcode << 11));
+    bytes_.append(header_bytes - bytes_.size(), '\0');
   }
-  ldns_pkt_push_rr(&packet, section, record);
-  return {};
-}
 
-Packet new_packet(std::uint16_t id, std::uint16_t opcode) {
-  Packet packet(ldns_pkt_new());
-  ldns_pkt_set_id(packet.get(), id);
-  ldns_pkt_set_opcode(packet.get(), static_cast<ldns_pkt_opcode>(opcode));
-  return packet;
-}
+  Result<void> question(std::string_view name, std::uint16_t type) {
+    apex_ = name;
+    K4T_TRY(put_name(name));
+    put_u16(bytes_, type);
+    put_u16(bytes_, class_in);
+    return count(Count::question);
+  }
 
-Result<std::string> to_bytes(const ldns_pkt& packet) {
-  std::uint8_t* raw = nullptr;
-  std::size_t size_bytes = 0;
-  const auto status = ldns_pkt2wire(&raw, &packet, &size_bytes);
-  const std::unique_ptr<std::uint8_t, FreeBytes> owned(raw);
-  if (status != LDNS_STATUS_OK || size_bytes > message_limit_bytes) {
+  Result<void> record(Count section, const Line& line) {
+    K4T_TRY(put_name(line.name));
+    put_u16(bytes_, line.type);
+    put_u16(bytes_, line.of_class);
+    put_u32(bytes_, line.ttl_s);
+    put_u16(bytes_, static_cast<std::uint16_t>(line.rdata.size()));
+    bytes_ += line.rdata;
+    return count(section);
+  }
+
+  Result<std::string> finish() {
+    K4T_TRY(check_size());
+    return std::move(bytes_);
+  }
+
+ private:
+  /// Compressed as far as the names of one zone need it: names that were written before, and those below the
+  /// question's.
+  Result<void> put_name(std::string_view name) {
+    const auto known = written_.find(name);
+    if (known != written_.end()) {
+      put_u16(bytes_, known->second);
+      return {};
+    }
+    const std::size_t at = bytes_.size();
+    const bool below_apex = at > header_bytes && !apex_.empty() && name.size() > apex_.size() + 1 &&
+                            name.ends_with(apex_) && name[name.size() - apex_.size() - 1] == '.' &&
+                            name.find('\\') == std::string_view::npos;
+    K4T_ASSIGN(std::string wire, name_to_wire(name));
+    if (below_apex) {
+      wire.resize(name.size() - apex_.size());
+      put_u16(wire, pointer_to(header_bytes));
+    }
+    bytes_ += wire;
+    if (at < pointer_limit && !name.empty()) written_.emplace(name, pointer_to(at));
+    return {};
+  }
+
+  static std::uint16_t pointer_to(std::size_t at) { return static_cast<std::uint16_t>(0xc000 | at); }
+
+  Result<void> count(Count section) {
+    const auto at = static_cast<std::size_t>(section);
+    set_u16(bytes_, at, static_cast<std::uint16_t>(get_u16(bytes_, at) + 1));
+    return check_size();
+  }
+
+  [[nodiscard]] Result<void> check_size() const {
+    if (bytes_.size() <= message_limit_bytes) return {};
     return Error{Status::invalid_argument, "the DNS message is larger than 65535 bytes", {}};
   }
-  return std::string(reinterpret_cast<const char*>(raw), size_bytes);
-}
 
-Result<void> push_prerequisite(ldns_pkt& packet, const Prerequisite& wanted) {
+  std::string bytes_;
+  std::string_view apex_;                                        ///< the question's name
+  std::unordered_map<std::string_view, std::uint16_t> written_;  ///< name → pointer
+};
+
+Result<void> put_prerequisite(Writer& writer, const Prerequisite& wanted) {
   using Kind = Prerequisite::Kind;
   const bool about_name = wanted.kind == Kind::name_in_use || wanted.kind == Kind::name_not_in_use;
   const bool absent = wanted.kind == Kind::rrset_absent || wanted.kind == Kind::name_not_in_use;
-  Line line{wanted.name, about_name ? type::any : wanted.type, absent ? LDNS_RR_CLASS_NONE : LDNS_RR_CLASS_ANY, 0,
-            nullptr};
-  if (wanted.kind != Kind::rrset_equals) return push(packet, LDNS_SECTION_ANSWER, line);
+  Line line{wanted.name, about_name ? type::any : wanted.type, absent ? class_none : class_any, 0, {}};
+  if (wanted.kind != Kind::rrset_equals) return writer.record(Count::answer, line);
   if (wanted.rdatas.empty()) return Error{Status::fatal, "a prerequisite compares with no values", wanted.name};
-  line.of_class = LDNS_RR_CLASS_IN;
+  line.of_class = class_in;
   for (const auto& rdata : wanted.rdatas) {
-    line.rdata = &rdata;
-    K4T_TRY(push(packet, LDNS_SECTION_ANSWER, line));
+    line.rdata = rdata;
+    K4T_TRY(writer.record(Count::answer, line));
   }
   return {};
 }
 
-Result<void> push_change(ldns_pkt& packet, const Change& change) {
+Result<void> put_change(Writer& writer, const Change& change) {
   switch (change.kind) {
     case Change::Kind::add:
-      return push(packet, LDNS_SECTION_AUTHORITY,
-                  {change.name, change.type, LDNS_RR_CLASS_IN, change.ttl_s, &change.rdata});
+      return writer.record(Count::authority, {change.name, change.type, class_in, change.ttl_s, change.rdata});
     case Change::Kind::delete_rrset:
-      return push(packet, LDNS_SECTION_AUTHORITY, {change.name, change.type, LDNS_RR_CLASS_ANY, 0, nullptr});
-    case Change::Kind::delete_name:
-      return push(packet, LDNS_SECTION_AUTHORITY, {change.name, type::any, LDNS_RR_CLASS_ANY, 0, nullptr});
+      return writer.record(Count::authority, {change.name, change.type, class_any, 0, {}});
+    case Change::Kind::delete_name: return writer.record(Count::authority, {change.name, type::any, class_any, 0, {}});
     case Change::Kind::delete_value:
-      return push(packet, LDNS_SECTION_AUTHORITY, {change.name, change.type, LDNS_RR_CLASS_NONE, 0, &change.rdata});
+      return writer.record(Count::authority, {change.name, change.type, class_none, 0, change.rdata});
   }
   return Error{Status::fatal, "unknown kind of change", change.name};
 }
 
-Record from_ldns(ldns_rr& raw) {
-  ldns_rr2canonical(&raw);
-  Record record{
-      dname_text(*ldns_rr_owner(&raw)), static_cast<std::uint16_t>(ldns_rr_get_type(&raw)), ldns_rr_ttl(&raw), {}};
-  for (std::size_t i = 0; i < ldns_rr_rd_count(&raw); ++i) {
-    const ldns_rdf* field = ldns_rr_rdf(&raw, i);
-    record.rdata.append(reinterpret_cast<const char*>(ldns_rdf_data(field)), ldns_rdf_size(field));
-  }
-  return record;
+struct FreeRecord {
+  void operator()(ldns_rr* record) const { ldns_rr_free(record); }
+};
+
+/// Data without domain names are the same in every message; ldns knows which others hold compressed ones.
+bool is_plain_data(std::uint16_t type, std::size_t size_bytes) {
+  return (type == type::a && size_bytes == 4) || (type == type::aaaa && size_bytes == 16) || type == type::txt;
 }
 
-std::vector<Record> records_of(const ldns_rr_list* list) {
-  std::vector<Record> records;
-  for (std::size_t i = 0; i < ldns_rr_list_rr_count(list); ++i) {
-    ldns_rr* raw = ldns_rr_list_rr(list, i);
-    if (ldns_rr_get_class(raw) == LDNS_RR_CLASS_IN) records.push_back(from_ldns(*raw));
+/// The data of the record that begins at `at`, uncompressed and with names in lower case.
+std::optional<std::string> canonical_data(std::string_view message, std::size_t at) {
+  ldns_rr* raw = nullptr;
+  const auto status = ldns_wire2rr(&raw, reinterpret_cast<const std::uint8_t*>(message.data()), message.size(), &at,
+                                   LDNS_SECTION_ANSWER);
+  if (status != LDNS_STATUS_OK) return std::nullopt;
+  const std::unique_ptr<ldns_rr, FreeRecord> record(raw);
+  ldns_rr2canonical(raw);
+  std::string data;
+  for (std::size_t i = 0; i < ldns_rr_rd_count(raw); ++i) {
+    const ldns_rdf* field = ldns_rr_rdf(raw, i);
+    data.append(reinterpret_cast<const char*>(ldns_rdf_data(field)), ldns_rdf_size(field));
   }
-  return records;
+  return data;
 }
 
-bool same_question(const ldns_pkt& packet, std::string_view name, std::uint16_t type) {
-  const ldns_rr_list* questions = ldns_pkt_question(&packet);
-  if (ldns_rr_list_rr_count(questions) == 0) return type == type_axfr;
-  ldns_rr* asked = ldns_rr_list_rr(questions, 0);
-  ldns_dname2canonical(ldns_rr_owner(asked));
-  return ldns_rr_list_rr_count(questions) == 1 && ldns_rr_get_type(asked) == static_cast<ldns_rr_type>(type) &&
-         dname_text(*ldns_rr_owner(asked)) == name;
+/// Reads so many records; those of another class than IN are left out. False: malformed.
+bool read_records(std::string_view message, Reader& reader, std::size_t count, std::vector<Record>& records) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t begin = reader.at();
+    const std::string owner = reader.name();
+    Record record{name_text(owner), reader.u16(), 0, {}};
+    const std::uint16_t of_class = reader.u16();
+    record.ttl_s = reader.u32();
+    const std::string_view rdata = reader.take(reader.u16());
+    if (!reader.ok()) return false;
+    if (of_class != class_in) continue;
+    if (is_plain_data(record.type, rdata.size())) {
+      record.rdata = rdata;
+    } else if (auto data = canonical_data(message, begin)) {
+      record.rdata = *std::move(data);
+    } else {
+      return false;
+    }
+    records.push_back(std::move(record));
+  }
+  return true;
+}
+
+bool same_question(Reader& reader, std::size_t count, std::string_view name, std::uint16_t type) {
+  if (count == 0) return type == type_axfr;
+  const std::string asked = name_text(reader.name());
+  return count == 1 && reader.u16() == type && reader.u16() == class_in && reader.ok() && asked == name;
 }
 
 }  // namespace
 
 Result<std::string> encode_update(const Update& update, std::uint16_t id) {
-  const Packet packet = new_packet(id, opcode_update);
-  K4T_TRY(push(*packet, LDNS_SECTION_QUESTION, {update.zone, type::soa, LDNS_RR_CLASS_IN, 0, nullptr}));
-  for (const auto& prerequisite : update.prerequisites) K4T_TRY(push_prerequisite(*packet, prerequisite));
-  for (const auto& change : update.changes) K4T_TRY(push_change(*packet, change));
-  return to_bytes(*packet);
+  Writer writer(id, opcode_update);
+  K4T_TRY(writer.question(update.zone, type::soa));
+  for (const auto& prerequisite : update.prerequisites) K4T_TRY(put_prerequisite(writer, prerequisite));
+  for (const auto& change : update.changes) K4T_TRY(put_change(writer, change));
+  return writer.finish();
 }
 
 Result<std::string> encode_query(std::string_view name, std::uint16_t type, std::uint16_t id) {
-  const Packet packet = new_packet(id, opcode_query);
-  K4T_TRY(push(*packet, LDNS_SECTION_QUESTION, {name, type, LDNS_RR_CLASS_IN, 0, nullptr}));
-  return to_bytes(*packet);
+  Writer writer(id, opcode_query);
+  K4T_TRY(writer.question(name, type));
+  return writer.finish();
 }
 
 Header header_of(std::string_view message) {
@@ -155,16 +215,17 @@ Header header_of(std::string_view message) {
 }
 
 Result<Sections> decode_answer(std::string_view message, std::string_view name, std::uint16_t type) {
-  ldns_pkt* raw = nullptr;
-  const auto status = ldns_wire2pkt(&raw, reinterpret_cast<const std::uint8_t*>(message.data()), message.size());
-  if (status != LDNS_STATUS_OK) {
-    return Error{Status::unavailable, "the DNS server sent a malformed message", ldns_get_errorstr_by_id(status)};
-  }
-  const Packet packet(raw);
-  if (!same_question(*packet, name, type)) {
+  const Error malformed{Status::unavailable, "the DNS server sent a malformed message", {}};
+  if (message.size() < header_bytes) return malformed;
+  Reader reader(message, header_bytes);
+  if (!same_question(reader, get_u16(message, 4), name, type)) {
     return Error{Status::unavailable, "the DNS server answered another question than was asked", std::string(name)};
   }
-  return Sections{records_of(ldns_pkt_answer(raw)), records_of(ldns_pkt_authority(raw))};
+  Sections sections;
+  const bool fits = read_records(message, reader, get_u16(message, 6), sections.answer) &&
+                    read_records(message, reader, get_u16(message, 8), sections.authority);
+  if (!fits) return malformed;
+  return sections;
 }
 
 }  // namespace k4t::dnsupdate

@@ -7,7 +7,7 @@
 
 #include "k4t/dnsupdate.hpp"
 
-/// Messages between our types and their bytes, by ldns.
+/// Messages between our types and their bytes.
 
 namespace k4t::dnsupdate {
 
@@ -51,7 +51,8 @@ struct Sections {
   std::vector<Record> authority;
 };
 
-/// UNAVAILABLE: malformed, or the question is another one. AXFR's later messages may have no question.
+/// UNAVAILABLE: malformed, or the question is another one. AXFR's later messages may have no question. What follows the
+/// authority section is the signature's business.
 Result<Sections> decode_answer(std::string_view message, std::string_view name, std::uint16_t type);
 
 /// The code's name, e.g. "SERVFAIL".

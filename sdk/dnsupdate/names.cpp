@@ -2,9 +2,10 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
-#include <vector>
+#include <memory>
 
 #include "k4t/dnsupdate.hpp"
 #include "wire.hpp"
@@ -16,14 +17,71 @@ namespace k4t::dnsupdate {
 namespace {
 
 constexpr std::size_t text_limit_bytes = 255;
+constexpr std::size_t label_limit_bytes = 63;
+constexpr std::size_t name_text_limit_bytes = 253;
 
 struct FreeText {
   void operator()(char* text) const { LDNS_FREE(text); }
 };
 using Text = std::unique_ptr<char, FreeText>;
 
+struct FreeField {
+  void operator()(ldns_rdf* field) const { ldns_rdf_deep_free(field); }
+};
+using Field = std::unique_ptr<ldns_rdf, FreeField>;
+
 Error invalid(std::string_view value, std::string_view reason) {
   return Error{Status::invalid_argument, "'" + std::string(value) + "' " + std::string(reason), {}};
+}
+
+/// Names of plain bytes are the same in text and on the wire but for what stands between labels. Nearly all names are;
+/// ldns has the others, which need escapes.
+bool is_plain(char byte) {
+  return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' || byte == '_';
+}
+
+/// Absent: not plain, or no name.
+std::optional<std::string> plain_to_wire(std::string_view name) {
+  if (name.empty() || name.size() > name_text_limit_bytes) return std::nullopt;
+  std::string wire;
+  wire.reserve(name.size() + 2);
+  for (std::string_view rest = name;;) {
+    const auto dot = rest.find('.');
+    const auto label = rest.substr(0, dot);
+    const bool fits = !label.empty() && label.size() <= label_limit_bytes;
+    if (!fits || !std::ranges::all_of(label, is_plain)) return std::nullopt;
+    wire += static_cast<char>(label.size());
+    wire += label;
+    if (dot == std::string_view::npos) break;
+    rest.remove_prefix(dot + 1);
+  }
+  return wire += '\0';
+}
+
+/// Absent: not plain, or the root.
+std::optional<std::string> plain_text(std::string_view wire) {
+  std::string text;
+  text.reserve(wire.size());
+  for (std::size_t length = 0; !wire.empty() && (length = static_cast<std::uint8_t>(wire[0])) > 0;) {
+    const auto label = wire.substr(1, length);
+    if (label.size() != length || !std::ranges::all_of(label, is_plain)) return std::nullopt;
+    if (!text.empty()) text += '.';
+    text += label;
+    wire.remove_prefix(1 + length);
+  }
+  if (text.empty()) return std::nullopt;
+  return text;
+}
+
+Result<Field> make_dname(std::string_view name) {
+  if (name.empty()) return Field(ldns_dname_new_frm_str("."));
+  if (name.front() == '.' || name.back() == '.' || name.find('\0') != std::string_view::npos) {
+    return invalid(name, "is not a domain name without final dot");
+  }
+  Field field(ldns_dname_new_frm_str(std::string(name).c_str()));
+  if (!field) return invalid(name, "is not a domain name: labels have 1 to 63 bytes, names at most 255");
+  ldns_dname2canonical(field.get());
+  return field;
 }
 
 /// Canonical text only, so that one address has one text.
@@ -71,33 +129,23 @@ Result<std::string> txt_bytes(std::string_view value) {
 
 }  // namespace
 
-void FreeField::operator()(ldns_rdf* field) const { ldns_rdf_deep_free(field); }
-
-Result<Field> make_dname(std::string_view name) {
-  if (name.empty()) return Field(ldns_dname_new_frm_str("."));
-  if (name.front() == '.' || name.back() == '.' || name.find('\0') != std::string_view::npos) {
-    return invalid(name, "is not a domain name without final dot");
-  }
-  Field field(ldns_dname_new_frm_str(std::string(name).c_str()));
-  if (!field) return invalid(name, "is not a domain name: labels have 1 to 63 bytes, names at most 255");
-  ldns_dname2canonical(field.get());
-  return field;
+Result<std::string> name_to_wire(std::string_view name) {
+  if (auto plain = plain_to_wire(name)) return *std::move(plain);
+  K4T_ASSIGN(const Field field, make_dname(name));
+  return std::string(reinterpret_cast<const char*>(ldns_rdf_data(field.get())), ldns_rdf_size(field.get()));
 }
 
-std::string dname_text(const ldns_rdf& name) {
-  const Text text(ldns_rdf2str(&name));
+std::string name_text(std::string_view wire) {
+  if (auto plain = plain_text(wire)) return *std::move(plain);
+  const Field field(ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, wire.size(), wire.data()));
+  const Text text(ldns_rdf2str(field.get()));
   std::string result = text ? text.get() : "";
   if (!result.empty()) result.pop_back();
   return result;
 }
 
-Result<std::string> name_to_wire(std::string_view name) {
-  K4T_ASSIGN(const Field field, make_dname(name));
-  return std::string(reinterpret_cast<const char*>(ldns_rdf_data(field.get())), ldns_rdf_size(field.get()));
-}
-
 Result<void> check_name(std::string_view name) {
-  K4T_ASSIGN([[maybe_unused]] const Field field, make_dname(name));
+  K4T_ASSIGN([[maybe_unused]] const std::string wire, name_to_wire(name));
   return {};
 }
 
@@ -125,8 +173,7 @@ std::optional<std::string> target_name(std::uint16_t type, std::string_view rdat
   Reader reader(rdata, type == type::srv ? 6 : 0);
   const std::string wire = reader.name();
   if (!reader.ok()) return std::nullopt;
-  const Field field(ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, wire.size(), wire.data()));
-  return dname_text(*field);
+  return name_text(wire);
 }
 
 std::string type_text(std::uint16_t type) {

@@ -102,6 +102,25 @@ TEST(UpdateMessage, NeverNeedsMoreThanItsUpperBound) {
   EXPECT_EQ(encode_update(flat, 1)->size() + 512 + 1, envelope_bytes("") + wire_bytes(flat.changes[0]));
 }
 
+TEST(UpdateMessage, CompressesOnlyNamesThatAreBelowItsZone) {
+  Update update{"example.net", {}, {}};
+  const std::vector<std::string> names{
+      "example.net",    "a.example.net", "a.example.net",     "b.a.example.net",     "net",
+      "notexample.net", "a.example.org", R"(a\.example.net)", R"(\042.example.net)", "xexample.net.net"};
+  for (const auto& name : names) update.changes.push_back({ChangeKind::delete_name, name, type::any, 0, {}});
+  const auto message = encode_update(update, 1);
+  ASSERT_TRUE(message) << message.error().message;
+  Reader reader(*message, header_bytes);
+  EXPECT_EQ(reader.name(), *name_to_wire("example.net"));
+  reader.take(4);
+  for (const auto& name : names) {
+    EXPECT_EQ(reader.name(), *name_to_wire(name));
+    reader.take(10);  // type, class, TTL, no data
+  }
+  EXPECT_TRUE(reader.ok());
+  EXPECT_EQ(reader.at(), message->size());
+}
+
 TEST(UpdateMessage, TooLargeIsRefused) {
   Update update{"example.net", {}, {}};
   const std::string text = *make_rdata(type::txt, std::string(255, 'x'));
@@ -165,6 +184,25 @@ TEST(Answer, IsReadWithNamesInLowerCase) {
   ASSERT_EQ(sections->answer.size(), 1U);
   EXPECT_EQ(sections->answer[0], (Record{"web.example.net", type::srv, 5, *make_rdata(type::srv, "1 2 80 tgt")}));
   EXPECT_EQ(decode_answer(good, "other.example.net", type::srv).status(), Status::unavailable);
+}
+
+TEST(Answer, HasDataWithoutCompression) {
+  const auto message = from_hex(
+      "12348400000100030001000003777777076578616d706c65036e65740000050001"
+      "c00c0005000100000005000603574562c010"  // www CNAME WEb.example.net
+      "c02d00010001000000050004c0000201"      // WEb A 192.0.2.1
+      "c02d00100001000000050005"
+      "0461c00c62"  // WEb TXT: bytes that only look like a pointer
+      "c0100002000100000005000603"
+      "6e7331c010");  // example.net NS ns1.example.net
+  const auto sections = decode_answer(message, "www.example.net", type::cname);
+  ASSERT_TRUE(sections) << sections.error().message;
+  const std::vector<Record> answer{{"www.example.net", type::cname, 5, *make_rdata(type::cname, "web.example.net")},
+                                   {"web.example.net", type::a, 5, a_record()},
+                                   {"web.example.net", type::txt, 5, from_hex("0461c00c62")}};
+  EXPECT_EQ(sections->answer, answer);
+  const std::vector<Record> authority{{"example.net", type::ns, 5, *make_rdata(type::ns, "ns1.example.net")}};
+  EXPECT_EQ(sections->authority, authority);
 }
 
 TEST(Answer, ThatIsCutAnywhereNeverPasses) {
