@@ -66,7 +66,7 @@ Result<std::unique_ptr<Handle>> Handle::open(std::shared_ptr<const Library> libr
                error.detail};
 }
 
-Result<Json> Handle::call(std::string_view method, const Json& request, const CallOptions& options) {
+Result<Json> Handle::call(std::string_view method, const JsonText& request, const CallOptions& options) {
   {
     const std::lock_guard lock(mutex_);
     if (poison_) {
@@ -76,15 +76,12 @@ Result<Json> Handle::call(std::string_view method, const Json& request, const Ca
                    *poison_};
     }
   }
-  std::string text;
-  try {
-    text = request.dump();
-  } catch (const std::exception& error) {
+  if (!request.ok()) {
     return Error{Status::invalid_argument,
                  with_id(id::bad_request, subject() + ": the request '" + std::string(method) + "' is not UTF-8"),
-                 error.what()};
+                 {}};
   }
-  auto body = [opened = opened_, name = std::string(method), text = std::move(text)](const k4t_call* call) {
+  auto body = [opened = opened_, name = std::string(method), text = request.text()](const k4t_call* call) {
     return opened->library->table().call(opened->raw, call, name.data(), name.size(), text.data(), text.size());
   };
   return judge(method, options, runner_.run(std::move(body), options));

@@ -28,7 +28,7 @@ class Handle final : public Callee {
   static Result<std::unique_ptr<Handle>> open(std::shared_ptr<const Library> library, const OpenRequest& request,
                                               const CallOptions& options = {});
 
-  Result<Json> call(std::string_view method, const Json& request, const CallOptions& options) override;
+  Result<Json> call(std::string_view method, const JsonText& request, const CallOptions& options) override;
 
   [[nodiscard]] const Library& library() const { return *library_; }
   /// The configured thing's name.

@@ -1,11 +1,8 @@
 // What k4t/json.hpp itself has.
 
+#include "k4t/json_value.hpp"
+
+#undef K4T_SDK_BODIES
+#define K4T_SDK_BODIES 1
+
 #include "k4t/json.hpp"
-
-namespace k4t::detail {
-
-Error malformed_value(const std::exception& cause) {
-  return Error{Status::invalid_argument, std::string("malformed value: ") + cause.what(), {}};
-}
-
-}  // namespace k4t::detail

@@ -187,7 +187,7 @@ TEST(HandleTest, OpenFailuresAreTold) {
 
 TEST(HandleTest, RequestThatIsNotUtf8IsRefusedBeforeTheDriverSeesIt) {
   const auto handle = opened();
-  EXPECT_EQ(handle->call("abort", {{"txn", "\xff"}}, {}).status(), Status::invalid_argument);
+  EXPECT_EQ(handle->call("abort", Json{{"txn", "\xff"}}, {}).status(), Status::invalid_argument);
 }
 
 }  // namespace

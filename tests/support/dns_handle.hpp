@@ -72,7 +72,7 @@ template <class Handle>
 class OwningCallee final : public Callee {
  public:
   explicit OwningCallee(Handle handle) : handle_(std::move(handle)) {}
-  Result<Json> call(std::string_view method, const Json& request, const CallOptions& options) override {
+  Result<Json> call(std::string_view method, const JsonText& request, const CallOptions& options) override {
     return handle_.callee().call(method, request, options);
   }
 

@@ -14,7 +14,7 @@ class Conformance : public Rig {};
 class Owned final : public Callee {
  public:
   explicit Owned(std::unique_ptr<gateway::Driver> driver) : driver_(std::move(driver)), callee_(*driver_) {}
-  Result<Json> call(std::string_view method, const Json& request, const CallOptions& options) override {
+  Result<Json> call(std::string_view method, const JsonText& request, const CallOptions& options) override {
     return callee_.call(method, request, options);
   }
 

@@ -86,7 +86,7 @@ struct CallOptions {
 class Callee {
  public:
   virtual ~Callee() = default;
-  virtual Result<Json> call(std::string_view method, const Json& request, const CallOptions& options) = 0;
+  virtual Result<Json> call(std::string_view method, const JsonText& request, const CallOptions& options) = 0;
 };
 
 /// The calling side of one C call: lends the callbacks and keeps the reply. Neither copyable nor movable, because the
@@ -176,7 +176,7 @@ K4T_SDK_INLINE Error unfit_reply(std::string_view method, const Error& cause) {
 /// A method of the contract: its name on the wire and the types that travel. `invoke<M>` is its calling side.
 template <class M>
 Result<typename M::Reply> invoke(Callee& callee, const typename M::Request& request, const CallOptions& options = {}) {
-  auto reply = callee.call(M::name, Json(request), options);
+  auto reply = callee.call(M::name, JsonText::of(request), options);
   if (!reply) return reply.error();
   auto decoded = decode<typename M::Reply>(*reply);
   if (!decoded) return detail::unfit_reply(M::name, decoded.error());

@@ -196,10 +196,11 @@ struct Kind {
   static constexpr const char* api = "gateway.v1";
   using Driver = gateway::Driver;
 
-  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call);
+  static Result<Json> dispatch(Driver& driver, std::string_view method, std::string_view request, Call& call);
 };
 #if K4T_SDK_BODIES
-K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
+K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view method, std::string_view request,
+                                           Call& call) {
   return Dispatch(method, request)
       .on<method::Observe>([&](const auto& in) { return driver.observe(in, call); })
       .on<method::Prepare>([&](const auto& in) { return driver.prepare(in, call); })

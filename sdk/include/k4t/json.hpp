@@ -1,87 +1,16 @@
 #pragma once
 
 #include <array>
-#include <concepts>
-#include <cstdint>
-#include <limits>
 #include <map>
-#include <optional>
 #include <ostream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <type_traits>
-#include <utility>
-#include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include "k4t/json_text.hpp"
+#include "k4t/json_value.hpp"
 #include "k4t/result.hpp"
 
-/// The SDK is headers alone for whoever writes a driver. A tree that has hundreds of sources compiles what is no
-/// template in them only once: it defines K4T_SDK_COMPILED everywhere, the headers then only declare, and sdk/compiled/
-/// defines.
-#ifdef K4T_SDK_COMPILED
-#define K4T_SDK_BODIES 0
-#define K4T_SDK_INLINE
-#else
-#define K4T_SDK_BODIES 1
-#define K4T_SDK_INLINE inline
-#endif
-
-namespace k4t {
-
-/// Objects keep their keys sorted, so `dump()` without indentation is the canonical text of a value: equal values have
-/// equal texts. What is hashed is hashed as this text, once, and the text itself is kept beside the hash.
-using Json = nlohmann::json;
-
-namespace detail {
-
-template <class T>
-struct IsOptional : std::false_type {};
-template <class T>
-struct IsOptional<std::optional<T>> : std::true_type {};
-
-template <class T>
-void get_value(const Json& from, T& to) {
-  if constexpr (std::integral<T> && !std::same_as<T, bool>) {
-    if (!from.is_number_integer()) throw std::invalid_argument("expected an integer");
-    const bool fits = from.is_number_unsigned() ? std::in_range<T>(from.get<std::uint64_t>())
-                                                : std::in_range<T>(from.get<std::int64_t>());
-    if (!fits) throw std::invalid_argument("number out of range");
-    to = from.get<T>();
-  } else if constexpr (IsOptional<T>::value) {
-    if (from.is_null()) {
-      to.reset();
-    } else {
-      get_value(from, to.emplace());
-    }
-  } else {
-    from.get_to(to);
-  }
-}
-
-/// An absent optional is left out of the object, so that adding one never changes the text of older values.
-template <class T>
-void put_field(Json& object, const char* name, const T& value) {
-  if constexpr (IsOptional<T>::value) {
-    if (value) object[name] = *value;
-  } else {
-    object[name] = value;
-  }
-}
-
-/// An absent field keeps the default that its struct gives it; unknown fields are ignored.
-template <class T>
-void get_field(const Json& object, const char* name, T& value) {
-  const auto found = object.find(name);
-  if (found == object.end()) return;
-  try {
-    get_value(*found, value);
-  } catch (const std::exception& error) {
-    throw std::invalid_argument(std::string(name) + ": " + error.what());
-  }
-}
+namespace k4t::detail {
 
 template <class Enum>
 std::string_view enum_name(Enum value) {
@@ -108,7 +37,9 @@ K4T_SDK_INLINE Error malformed_value(const std::exception& cause) {
 }
 #endif
 
-}  // namespace detail
+}  // namespace k4t::detail
+
+namespace k4t {
 
 /// Converts a received value; INVALID_ARGUMENT naming the field where it does not fit.
 template <class T>
@@ -116,6 +47,18 @@ Result<T> decode(const Json& from) {
   try {
     T value{};
     detail::get_value(from, value);
+    return value;
+  } catch (const std::exception& error) {
+    return detail::malformed_value(error);
+  }
+}
+
+/// The same from JSON text, without a Json in between: of large states that would be most of the work.
+template <class T>
+Result<T> decode_text(std::string_view from) {
+  try {
+    T value{};
+    detail::fill(detail::target_of(value), from);
     return value;
   } catch (const std::exception& error) {
     return detail::malformed_value(error);
@@ -134,9 +77,11 @@ void PrintTo(const T& value, std::ostream* out) { *out << Json(value).dump(); }
 /// takes what K4T_JSON takes, in one source.
 #define K4T_JSON(TYPE, ...) K4T_JSON_BODIES(inline, TYPE, __VA_ARGS__)
 #define K4T_JSON_DEFINE(TYPE, ...) K4T_JSON_BODIES(, TYPE, __VA_ARGS__)
-#define K4T_JSON_DECLARE(TYPE)                        \
-  void to_json(::k4t::Json& json, const TYPE& value); \
-  void from_json(const ::k4t::Json& json, TYPE& value);
+#define K4T_JSON_DECLARE(TYPE)                            \
+  void to_json(::k4t::Json& json, const TYPE& value);     \
+  void from_json(const ::k4t::Json& json, TYPE& value);   \
+  void k4t_json_text(std::string& to, const TYPE& value); \
+  ::k4t::detail::Target k4t_json_field(TYPE& value, std::string_view name);
 #define K4T_JSON_BODIES(LINKAGE, TYPE, ...)                                                  \
   LINKAGE void to_json(::k4t::Json& k4t_json, const TYPE& k4t_value) {                       \
     k4t_json = ::k4t::Json::object();                                                        \
@@ -145,14 +90,28 @@ void PrintTo(const T& value, std::ostream* out) { *out << Json(value).dump(); }
   LINKAGE void from_json(const ::k4t::Json& k4t_json, TYPE& k4t_value) {                     \
     if (!k4t_json.is_object()) throw std::invalid_argument("expected an object for " #TYPE); \
     NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_GET, __VA_ARGS__))                     \
+  }                                                                                          \
+  LINKAGE void k4t_json_text(std::string& k4t_to, const TYPE& k4t_value) {                   \
+    k4t_to += '{';                                                                           \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_PUT_TEXT, __VA_ARGS__))                \
+    ::k4t::detail::close_text(k4t_to, '}');                                                  \
+  }                                                                                          \
+  LINKAGE ::k4t::detail::Target k4t_json_field(TYPE& k4t_value, std::string_view k4t_name) { \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_FIND, __VA_ARGS__))                    \
+    return {};                                                                               \
   }
 #define K4T_JSON_PUT(FIELD) ::k4t::detail::put_field(k4t_json, #FIELD, k4t_value.FIELD);
 #define K4T_JSON_GET(FIELD) ::k4t::detail::get_field(k4t_json, #FIELD, k4t_value.FIELD);
+#define K4T_JSON_PUT_TEXT(FIELD) ::k4t::detail::put_field_text(k4t_to, "\"" #FIELD "\":", k4t_value.FIELD);
+#define K4T_JSON_FIND(FIELD) \
+  if (k4t_name == #FIELD) return ::k4t::detail::target_of(k4t_value.FIELD);
 
 /// Gives a struct without fields its JSON form, the empty object.
 #define K4T_JSON_EMPTY(TYPE)                                                            \
   inline void to_json(::k4t::Json& json, const TYPE&) { json = ::k4t::Json::object(); } \
-  inline void from_json(const ::k4t::Json&, TYPE&) {}
+  inline void from_json(const ::k4t::Json&, TYPE&) {}                                   \
+  inline void k4t_json_text(std::string& to, const TYPE&) { to += "{}"; }               \
+  inline ::k4t::detail::Target k4t_json_field(TYPE&, std::string_view) { return {}; }
 
 /// Gives an enum its JSON form, a string, and `to_string`: K4T_JSON_ENUM(Mode, {Mode::http, "http"}, …).
 /// Unlike nlohmann's own macro an unknown string is an error, never silently the first value. Its two halves are
@@ -161,17 +120,19 @@ void PrintTo(const T& value, std::ostream* out) { *out << Json(value).dump(); }
   K4T_JSON_ENUM_NAMES(ENUM, __VA_ARGS__) \
   K4T_JSON_ENUM_BODIES(inline, ENUM)
 #define K4T_JSON_ENUM_DEFINE(ENUM) K4T_JSON_ENUM_BODIES(, ENUM)
-#define K4T_JSON_ENUM_DECLARE(ENUM, ...)       \
-  K4T_JSON_ENUM_NAMES(ENUM, __VA_ARGS__)       \
-  std::string_view to_string(ENUM value);      \
-  void to_json(::k4t::Json& json, ENUM value); \
-  void from_json(const ::k4t::Json& json, ENUM& value);
+#define K4T_JSON_ENUM_DECLARE(ENUM, ...)                \
+  K4T_JSON_ENUM_NAMES(ENUM, __VA_ARGS__)                \
+  std::string_view to_string(ENUM value);               \
+  void to_json(::k4t::Json& json, ENUM value);          \
+  void from_json(const ::k4t::Json& json, ENUM& value); \
+  void k4t_json_text(std::string& to, ENUM value);
 #define K4T_JSON_ENUM_NAMES(ENUM, ...) \
   constexpr auto k4t_enum_names(ENUM) { return std::to_array<std::pair<ENUM, std::string_view>>({__VA_ARGS__}); }
-#define K4T_JSON_ENUM_BODIES(LINKAGE, ENUM)                                                     \
-  LINKAGE std::string_view to_string(ENUM value) { return ::k4t::detail::enum_name(value); }    \
-  LINKAGE void to_json(::k4t::Json& json, ENUM value) { json = std::string(to_string(value)); } \
-  LINKAGE void from_json(const ::k4t::Json& json, ENUM& value) { value = ::k4t::detail::enum_value<ENUM>(json); }
+#define K4T_JSON_ENUM_BODIES(LINKAGE, ENUM)                                                                       \
+  LINKAGE std::string_view to_string(ENUM value) { return ::k4t::detail::enum_name(value); }                      \
+  LINKAGE void to_json(::k4t::Json& json, ENUM value) { json = std::string(to_string(value)); }                   \
+  LINKAGE void from_json(const ::k4t::Json& json, ENUM& value) { value = ::k4t::detail::enum_value<ENUM>(json); } \
+  LINKAGE void k4t_json_text(std::string& to, ENUM value) { ::k4t::detail::put_text(to, to_string(value)); }
 
 /// The same for the SDK's own types, which are compiled once where K4T_SDK_COMPILED is defined.
 #ifdef K4T_SDK_COMPILED

@@ -42,14 +42,15 @@ K4T_SDK_JSON(OpenRequest, cluster, domain, name, address, options)
 /// Serves one method per `on`; the first name that matches decides. Used by the kinds' dispatch functions.
 class Dispatch {
  public:
-  Dispatch(std::string_view method, const Json& request) : method_(method), request_(request) {}
+  /// `request`: JSON text.
+  Dispatch(std::string_view method, std::string_view request) : method_(method), request_(request) {}
 
   /// `serve` takes `const M::Request&` and returns `Result<M::Reply>`.
   template <class M, class Serve>
   Dispatch& on(Serve&& serve) {
     if (served_ || method_ != M::name) return *this;
     served_ = true;
-    auto request = decode<typename M::Request>(request_);
+    auto request = decode_text<typename M::Request>(request_);
     if (!request) {
       outcome_ = request.error();
       return *this;
@@ -67,7 +68,7 @@ class Dispatch {
 
  private:
   std::string_view method_;
-  const Json& request_;
+  std::string_view request_;
   bool served_ = false;
   Result<Json> outcome_ = Json::object();
 };
@@ -83,9 +84,6 @@ namespace detail {
 /// Replies to the call with the outcome.
 k4t_status answer(const k4t_call* call, const Result<Json>& outcome);
 
-/// Throws where the text is no JSON.
-Json parsed(const char* text, std::size_t bytes);
-
 #if K4T_SDK_BODIES
 K4T_SDK_INLINE k4t_status answer(const k4t_call* call, const Result<Json>& outcome) {
   const Json json = outcome ? *outcome : Json{{"message", outcome.error().message}, {"detail", outcome.error().detail}};
@@ -93,8 +91,6 @@ K4T_SDK_INLINE k4t_status answer(const k4t_call* call, const Result<Json>& outco
   if (call->reply != nullptr) call->reply(call->host, text.data(), text.size());
   return static_cast<k4t_status>(outcome.status());
 }
-
-K4T_SDK_INLINE Json parsed(const char* text, std::size_t bytes) { return Json::parse(std::string_view(text, bytes)); }
 #endif
 
 /// Runs `body` and answers with what it returns; an exception becomes FATAL, for none may cross the boundary.
@@ -134,7 +130,7 @@ struct Exported {
   static k4t_status open(const k4t_call* call, const char* request, std::size_t bytes, void** handle) noexcept {
     return detail::guarded(call, [&]() -> Result<Json> {
       Call context(*call);
-      K4T_ASSIGN(const auto decoded, decode<OpenRequest>(detail::parsed(request, bytes)));
+      K4T_ASSIGN(const auto decoded, decode_text<OpenRequest>({request, bytes}));
       Result<std::unique_ptr<Driver>> opened = Open(decoded, context);
       if (!opened) return opened.error();
       *handle = std::move(opened).value().release();
@@ -146,8 +142,7 @@ struct Exported {
                          const char* request, std::size_t request_bytes) noexcept {
     return detail::guarded(call, [&]() -> Result<Json> {
       Call context(*call);
-      return Kind::dispatch(*static_cast<Driver*>(handle), {method, method_bytes},
-                            detail::parsed(request, request_bytes), context);
+      return Kind::dispatch(*static_cast<Driver*>(handle), {method, method_bytes}, {request, request_bytes}, context);
     });
   }
 
@@ -162,10 +157,11 @@ class DirectCallee final : public Callee {
  public:
   explicit DirectCallee(typename Kind::Driver& driver) : driver_(driver) {}
 
-  Result<Json> call(std::string_view method, const Json& request, const CallOptions& options) override {
+  Result<Json> call(std::string_view method, const JsonText& request, const CallOptions& options) override {
+    if (!request.ok()) return Error{Status::invalid_argument, "the request is not UTF-8", {}};
     HostCall host(options);
     Call context(*host.raw());
-    return Kind::dispatch(driver_, method, request, context);
+    return Kind::dispatch(driver_, method, request.text(), context);
   }
 
  private:

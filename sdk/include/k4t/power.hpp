@@ -70,10 +70,11 @@ struct Kind {
   static constexpr const char* api = "power.v1";
   using Driver = power::Driver;
 
-  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call);
+  static Result<Json> dispatch(Driver& driver, std::string_view method, std::string_view request, Call& call);
 };
 #if K4T_SDK_BODIES
-K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
+K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view method, std::string_view request,
+                                           Call& call) {
   return Dispatch(method, request)
       .on<method::List>([&](const auto&) { return driver.list(call); })
       .on<method::Status>([&](const auto& in) { return driver.status(in, call); })

@@ -241,10 +241,11 @@ struct Kind {
   static constexpr const char* api = "runtime.v1";
   using Driver = runtime::Driver;
 
-  static Result<Json> dispatch(Driver& driver, std::string_view method, const Json& request, Call& call);
+  static Result<Json> dispatch(Driver& driver, std::string_view method, std::string_view request, Call& call);
 };
 #if K4T_SDK_BODIES
-K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view method, const Json& request, Call& call) {
+K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view method, std::string_view request,
+                                           Call& call) {
   return Dispatch(method, request)
       .on<method::Info>([&](const auto&) { return driver.info(call); })
       .on<method::EnsureImage>([&](const auto& in) { return driver.ensure_image(in, call); })

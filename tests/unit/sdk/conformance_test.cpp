@@ -45,7 +45,7 @@ struct Spoiled : gateway::Driver {
 class Another final : public Callee {
  public:
   explicit Another(const std::string& file) : driver_(file), callee_(driver_) {}
-  Result<Json> call(std::string_view method, const Json& request, const CallOptions& options) override {
+  Result<Json> call(std::string_view method, const JsonText& request, const CallOptions& options) override {
     return callee_.call(method, request, options);
   }
 

@@ -15,7 +15,7 @@ using ::testing::SizeIs;
 class Liar final : public Callee {
  public:
   explicit Liar(Json reply) : reply_(std::move(reply)) {}
-  Result<Json> call(std::string_view /*method*/, const Json& /*request*/, const CallOptions& /*options*/) override {
+  Result<Json> call(std::string_view /*method*/, const JsonText& /*request*/, const CallOptions& /*options*/) override {
     return reply_;
   }
 
