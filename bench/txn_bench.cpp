@@ -377,9 +377,14 @@ void bench_haproxy_pair(plugin::Catalog& catalog) {
 void bench_records(plugin::Catalog& catalog) {
   constexpr std::size_t records = 1000;
   Bed pair(catalog, {}, 2, 1);
-  RawUpdates updates(pair.dns(0));
+  RawUpdates first(pair.dns(0));
+  RawUpdates second(pair.dns(1));
+  const auto send_all = [](RawUpdates& updates) {
+    for (std::size_t part = 0; part < 2; ++part) updates.send(records / 2);
+  };
   Series together;
   Series raw;
+  Series raw_pair;
   for (int turn = 0; turn < turns; ++turn) {
     model::State next = pair.state();
     std::erase_if(next.dns.records, [](const dns::RecordSet& set) { return set.name.starts_with("many"); });
@@ -389,13 +394,20 @@ void bench_records(plugin::Catalog& catalog) {
     }
     std::sort(next.dns.records.begin(), next.dns.records.end());
     together.add(pair.commit(next).whole);
-    raw.add(time_of([&] {
-      for (std::size_t part = 0; part < 2; ++part) updates.send(records / 2);
+    raw.add(time_of([&] { send_all(first); }));
+    raw_pair.add(time_of([&] {
+      std::thread beside([&] { send_all(second); });
+      send_all(first);
+      beside.join();
     }));
   }
   std::printf("\n%zu records replaced (medians of %d)\n", records, turns);
   line("one server, signed UPDATEs on a kept connection", raw.median());
-  line("one transaction on a pair of BINDs", together.median(), times(together.median(), raw.median()) + " one server");
+  line("both servers at the same time, signed UPDATEs", raw_pair.median(),
+       times(raw_pair.median(), raw.median()) + " one server");
+  line(
+      "one transaction on a pair of BINDs", together.median(),
+      times(together.median(), raw.median()) + " one server, " + times(together.median(), raw_pair.median()) + " both");
 }
 
 /// One nginx alone, by turns with its own commands.

@@ -47,7 +47,8 @@ class Participant final : public dns::Driver {
   Result<std::vector<Step>> plan(const SeenText& now, const Register& target, const Staged& staged, bool in_full,
                                  const dnsupdate::Limits& limits);
   Result<Zone::Written> write(SeenText& now, const Register& target, const std::vector<Step>& steps, Call& call);
-  Result<void> verify(const Register& target, const std::vector<Step>& steps, const dnsupdate::Limits& limits);
+  /// How many of the steps were read back.
+  Result<std::size_t> verify(const Register& target, const std::vector<Step>& steps, const dnsupdate::Limits& limits);
   Result<void> check_served(const Step& step, const Records& answered) const;
 
   [[nodiscard]] std::string register_name() const { return "_k4t." + zone_.suffix(); }

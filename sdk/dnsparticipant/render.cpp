@@ -1,6 +1,7 @@
 #include "render.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 
 namespace k4t::dnsparticipant {
 namespace {
@@ -247,22 +248,24 @@ std::vector<Step> difference(const Records& present, const Records& target, cons
   return steps;
 }
 
-std::vector<std::vector<Step>> chunks(std::vector<Step> steps, const Room& room) {
-  std::vector<std::vector<Step>> cut(1);
+std::vector<std::span<const Step>> chunks(std::span<const Step> steps, const Room& room) {
+  std::vector<std::span<const Step>> cut;
+  std::size_t begin = 0;
   std::size_t used_bytes = 0;
-  std::set<std::string> names;
-  for (auto& step : steps) {
-    const std::size_t needed_bytes = bytes_of(step);
-    for (const auto& change : step.changes) names.insert(change.name);
-    if (!cut.back().empty() && (used_bytes + needed_bytes > room.bytes || names.size() > room.names)) {
-      cut.emplace_back();
+  std::unordered_set<std::string_view> names;
+  for (std::size_t at = 0; at < steps.size(); ++at) {
+    const std::size_t needed_bytes = bytes_of(steps[at]);
+    for (const auto& change : steps[at].changes) names.insert(change.name);
+    if (at > begin && (used_bytes + needed_bytes > room.bytes || names.size() > room.names)) {
+      cut.push_back(steps.subspan(begin, at - begin));
+      begin = at;
       used_bytes = 0;
       names.clear();
-      for (const auto& change : step.changes) names.insert(change.name);
+      for (const auto& change : steps[at].changes) names.insert(change.name);
     }
     used_bytes += needed_bytes;
-    cut.back().push_back(std::move(step));
   }
+  cut.push_back(steps.subspan(begin));
   return cut;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -84,9 +85,9 @@ struct Room {
   std::size_t names = SIZE_MAX;  ///< different names whose records change
 };
 
-/// Cuts the steps into messages that have room for them, in order. A step that is larger by itself gets a message of
-/// its own. No steps: one empty chunk.
-std::vector<std::vector<Step>> chunks(std::vector<Step> steps, const Room& room);
+/// Cuts the steps into messages that have room for them, in order; they are to outlive the chunks. A step that is
+/// larger by itself gets a message of its own. No steps: one empty chunk.
+std::vector<std::span<const Step>> chunks(std::span<const Step> steps, const Room& room);
 
 /// INVALID_ARGUMENT naming the first record set that needs more than `limit_bytes` by itself.
 Result<void> check_sizes(const Records& target, std::size_t limit_bytes);
