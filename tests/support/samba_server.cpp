@@ -18,6 +18,76 @@ void require(const Ran& ran, const std::string& what) {
   if (ran.exit_code != 0) throw std::runtime_error(what + ": " + ran.out);
 }
 
+struct Ports {
+  std::uint16_t dns = 0;
+  std::uint16_t kdc = 0;
+  std::uint16_t kpasswd = 0;
+};
+
+/// smb.conf of a domain whose data lie in `dc`.
+std::string configuration(const std::string& dc, const Ports& ports) {
+  std::ostringstream text;
+  text << "[global]\n"
+       << "  server role = active directory domain controller\n"
+       << "  server services = kdc, dns\n"
+       << "  realm = EXAMPLE.NET\n  workgroup = EXAMPLE\n  netbios name = DC1\n"
+       << "  interfaces = 127.0.0.1/8\n  bind interfaces only = yes\n"
+       << "  dns port = " << ports.dns << "\n  krb5 port = " << ports.kdc << "\n  kpasswd port = " << ports.kpasswd
+       << "\n  allow dns updates = secure only\n  dns forwarder =\n"
+       << "  dns update command = /bin/true\n  spn update command = /bin/true\n  nsupdate command = /bin/true\n"
+       << "  private dir = " << dc << "/private\n  state directory = " << dc << "/state\n  cache directory = " << dc
+       << "/cache\n  lock directory = " << dc << "\n  pid directory = " << dc << "\n  ncalrpc dir = " << dc
+       << "/ncalrpc\n  binddns dir = " << dc << "/bind-dns\n  log file = " << dc << "/log.%m\n  panic action =\n";
+  return text.str();
+}
+
+/// Runs `samba-tool ARGUMENTS` on the data of the domain in `scratch`.
+Ran run_tool(const Scratch& scratch, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), find_program("samba-tool"));
+  arguments.insert(arguments.end(), {"-s", scratch.path() / "smb.conf"});
+  return run(arguments);
+}
+
+SambaAccount make_account(const Scratch& scratch, const std::string& name) {
+  SambaAccount account{name, scratch.path() / (name + ".keytab"), {}};
+  require(run_tool(scratch, {"user", "create", name, password_of(name)}), "user create");
+  require(run_tool(scratch, {"user", "setexpiry", name, "--noexpiry"}), "user setexpiry");
+  require(run_tool(scratch, {"domain", "exportkeytab", account.keytab, "--principal=" + name}), "exportkeytab");
+  account.password_file = scratch.write(name + ".password", password_of(name) + "\n", 0600);
+  return account;
+}
+
+/// A domain that never runs: every server of this program is a copy of it, because samba-tool takes ten seconds to make
+/// one and another second for each step of an account.
+class Model {
+ public:
+  static const Model& instance() {
+    static const Model model;
+    return model;
+  }
+  [[nodiscard]] std::filesystem::path data() const { return scratch_.path() / "dc"; }
+  [[nodiscard]] const SambaAccount& user() const { return user_; }
+  [[nodiscard]] const SambaAccount& admin() const { return admin_; }
+
+ private:
+  Model() {
+    const auto ran = run({find_program("samba-tool"), "domain", "provision", "--realm=EXAMPLE.NET", "--domain=EXAMPLE",
+                          "--server-role=dc", "--dns-backend=SAMBA_INTERNAL", "--host-name=dc1", "--host-ip=127.0.0.1",
+                          "--adminpass=" + password_of("Administrator"), "--targetdir=" + data().string(),
+                          "--option=interfaces=127.0.0.1/8", "--option=bind interfaces only=yes"},
+                         {}, provision_time);
+    require(ran, "samba-tool domain provision");
+    scratch_.write("smb.conf", configuration(data(), {}));
+    user_ = make_account(scratch_, "k4t");
+    admin_ = make_account(scratch_, "operator");
+    require(run_tool(scratch_, {"group", "addmembers", "Domain Admins", admin_.name}), "group addmembers");
+  }
+
+  Scratch scratch_;
+  SambaAccount user_;
+  SambaAccount admin_;
+};
+
 }  // namespace
 
 bool SambaServer::installed() {
@@ -26,57 +96,18 @@ bool SambaServer::installed() {
          std::filesystem::exists("/usr/share/samba/setup/provision.ldif");
 }
 
-SambaServer::SambaServer() : port_(free_port()), kdc_port_(free_port()), kpasswd_port_(free_port()) {
-  provision();
-  write_configuration();
-  user_ = add_user("k4t");
-  admin_ = add_user("operator");
-  require(tool({"group", "addmembers", "Domain Admins", admin_.name}), "group addmembers");
+SambaServer::SambaServer()
+    : port_(free_port()), kdc_port_(free_port()), user_(Model::instance().user()), admin_(Model::instance().admin()) {
+  std::filesystem::copy(Model::instance().data(), path("dc"), std::filesystem::copy_options::recursive);
+  scratch_.write("smb.conf", configuration(path("dc"), {port_, kdc_port_, free_port()}));
   start();
 }
 
 SambaServer::~SambaServer() = default;
 
-void SambaServer::provision() const {
-  const auto ran = run({find_program("samba-tool"), "domain", "provision", "--realm=" + realm(), "--domain=EXAMPLE",
-                        "--server-role=dc", "--dns-backend=SAMBA_INTERNAL", "--host-name=dc1", "--host-ip=127.0.0.1",
-                        "--adminpass=" + password_of("Administrator"), "--targetdir=" + path("dc"),
-                        "--option=interfaces=127.0.0.1/8", "--option=bind interfaces only=yes"},
-                       {}, provision_time);
-  require(ran, "samba-tool domain provision");
-}
+Ran SambaServer::tool(std::vector<std::string> arguments) const { return run_tool(scratch_, std::move(arguments)); }
 
-void SambaServer::write_configuration() const {
-  const std::string dc = path("dc");
-  std::ostringstream text;
-  text << "[global]\n"
-       << "  server role = active directory domain controller\n"
-       << "  server services = kdc, dns\n"
-       << "  realm = " << realm() << "\n  workgroup = EXAMPLE\n  netbios name = DC1\n"
-       << "  interfaces = 127.0.0.1/8\n  bind interfaces only = yes\n"
-       << "  dns port = " << port_ << "\n  krb5 port = " << kdc_port_ << "\n  kpasswd port = " << kpasswd_port_ << "\n"
-       << "  allow dns updates = secure only\n  dns forwarder =\n"
-       << "  dns update command = /bin/true\n  spn update command = /bin/true\n  nsupdate command = /bin/true\n"
-       << "  private dir = " << dc << "/private\n  state directory = " << dc << "/state\n  cache directory = " << dc
-       << "/cache\n  lock directory = " << dc << "\n  pid directory = " << dc << "\n  ncalrpc dir = " << dc
-       << "/ncalrpc\n  binddns dir = " << dc << "/bind-dns\n  log file = " << dc << "/log.%m\n  panic action =\n";
-  scratch_.write("smb.conf", text.str());
-}
-
-Ran SambaServer::tool(std::vector<std::string> arguments) const {
-  arguments.insert(arguments.begin(), find_program("samba-tool"));
-  arguments.insert(arguments.end(), {"-s", path("smb.conf")});
-  return run(arguments);
-}
-
-SambaAccount SambaServer::add_user(const std::string& name) const {
-  SambaAccount account{name, path(name + ".keytab"), {}};
-  require(tool({"user", "create", name, password_of(name)}), "user create");
-  require(tool({"user", "setexpiry", name, "--noexpiry"}), "user setexpiry");
-  require(tool({"domain", "exportkeytab", account.keytab, "--principal=" + name}), "exportkeytab");
-  account.password_file = scratch_.write(name + ".password", password_of(name) + "\n", 0600);
-  return account;
-}
+SambaAccount SambaServer::add_user(const std::string& name) const { return make_account(scratch_, name); }
 
 void SambaServer::start(std::chrono::seconds clock_ahead) {
   std::map<std::string, std::string> environment;

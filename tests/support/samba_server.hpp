@@ -20,8 +20,10 @@ struct SambaAccount {
   std::string password_file;  ///< path
 };
 
-/// Provisioned when constructed, which takes about ten seconds: make one per test program. Runs from then on until
-/// stop(), kill() or destruction; all its data live in a Scratch. Everything throws std::runtime_error where it fails.
+/// A domain of its own, with data, ports and records that no other server shares. The first one of a program takes some
+/// twenty seconds, because samba-tool makes the domain then; later ones are copies of it from before it ever ran. Runs
+/// from its construction until stop(), kill() or destruction; all its data live in a Scratch. Everything throws
+/// std::runtime_error where it fails.
 class SambaServer {
  public:
   SambaServer();
@@ -64,14 +66,11 @@ class SambaServer {
   [[nodiscard]] std::string log() const;
 
  private:
-  void provision() const;
-  void write_configuration() const;
   [[nodiscard]] std::string path(const std::string& name) const { return scratch_.path() / name; }
 
   Scratch scratch_;
   std::uint16_t port_;
   std::uint16_t kdc_port_;
-  std::uint16_t kpasswd_port_;
   SambaAccount user_;
   SambaAccount admin_;
   std::unique_ptr<Server> server_;
