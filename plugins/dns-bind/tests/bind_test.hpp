@@ -12,6 +12,9 @@ using testing::DiesAfter;
 using testing::large_state;
 using testing::state_of;
 
+/// Messages that large states need many of.
+constexpr int small_message_bytes = 12288;
+
 /// A handle on a server of the zone example.net.
 class Handle : public testing::DnsHandle {
  public:
@@ -19,7 +22,7 @@ class Handle : public testing::DnsHandle {
       : DnsHandle(open, address, with_defaults(options, port)) {}
 
   explicit Handle(const testing::BindServer& server, const Json& options = Json::object())
-      : Handle(server.address(), server.port(), with_key(options, server.key_file())) {}
+      : Handle(server.address(), options.value("port", server.port()), with_key(options, server.key_file())) {}
 
  private:
   static Json with_defaults(Json options, std::uint16_t port) {

@@ -3,16 +3,18 @@
 #include <memory>
 
 #include "k4t/gsstsig.hpp"
-#include "support/dns_handle.hpp"
+#include "support/dns_suite/dns_suite.hpp"
 #include "support/samba_server.hpp"
 #include "windows_driver.hpp"
 
 namespace k4t::dns_windows {
 
 using testing::a_record;
+using testing::add;
 using testing::at_version;
 using testing::DiesAfter;
 using testing::large_state;
+using testing::remove;
 using testing::SambaServer;
 using testing::state_of;
 
@@ -43,8 +45,6 @@ SambaServer& samba();
 
 /// Somebody else who changes the zone: a domain administrator.
 void by_hand(const SambaServer& server, std::vector<dnsupdate::Change> changes);
-dnsupdate::Change add(const std::string& name, std::uint16_t type, const std::string& value, std::uint32_t ttl_s = 60);
-dnsupdate::Change remove(const std::string& name, std::uint16_t type);
 
 class OnSamba : public ::testing::Test {
  protected:
