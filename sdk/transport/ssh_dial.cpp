@@ -42,19 +42,19 @@ struct LookUp {
 };
 
 Result<Addresses> resolve(const SshTarget& target, const Wait& wait) {
-  const auto look_up = std::make_shared<LookUp>(target);
-  look_up->run(AI_NUMERICHOST);
-  if (look_up->addresses != nullptr) return std::move(look_up->addresses);
-  std::thread([look_up] {
-    look_up->run(0);
-    ::eventfd_write(look_up->done.get(), 1);
+  const auto looking = std::make_shared<LookUp>(target);
+  looking->run(AI_NUMERICHOST);
+  if (looking->addresses != nullptr) return std::move(looking->addresses);
+  std::thread([looking] {
+    looking->run(0);
+    ::eventfd_write(looking->done.get(), 1);
   }).detach();
-  for (eventfd_t count = 0; ::eventfd_read(look_up->done.get(), &count) != 0;) {
-    K4T_TRY(wait(look_up->done.get(), POLLIN, address_patience));
+  for (eventfd_t count = 0; ::eventfd_read(looking->done.get(), &count) != 0;) {
+    K4T_TRY(wait(looking->done.get(), POLLIN, address_patience));
   }
-  if (look_up->addresses != nullptr) return std::move(look_up->addresses);
+  if (looking->addresses != nullptr) return std::move(looking->addresses);
   return Error{Status::unavailable,
-               target.url() + ": the name " + target.host + " has no address: " + ::gai_strerror(look_up->code),
+               target.url() + ": the name " + target.host + " has no address: " + ::gai_strerror(looking->code),
                {}};
 }
 

@@ -9,7 +9,7 @@ namespace k4t::transport {
 namespace {
 
 /// More than this before the mark is no login shell's greeting.
-constexpr std::size_t prelude_limit_bytes = 64u << 10;
+constexpr std::size_t noise_limit_bytes = 64u << 10;
 constexpr std::size_t prelude_shown_bytes = 2000;
 
 }  // namespace
@@ -54,7 +54,7 @@ bool ProgramJob::find_mark(ssh_channel channel) {
     if (got > 0 && !take_mark()) return false;
   }
   if (begun_) return BridgeJob::move(channel);
-  if (!ended && prelude_.size() <= prelude_limit_bytes) return true;
+  if (!ended && prelude_.size() <= noise_limit_bytes) return true;
   std::string said = prelude_;
   {
     const std::lock_guard lock(mutex_);
