@@ -34,7 +34,8 @@ std::string registry_of(std::string_view image);
 /// The login for the image's registry; nullptr: there is none.
 const Login* login_for(std::string_view image, const std::vector<Login>& logins);
 
-/// The value of the header X-Registry-Auth, with the password that is in the file now: a secret. INVALID_ARGUMENT: the file cannot be used, see read_secret_file.
+/// The value of the header X-Registry-Auth, with the password that is in the file now: a secret. INVALID_ARGUMENT: the
+/// file cannot be used, see read_secret_file.
 Result<std::string> registry_auth(const Login& login);
 
 /// RFC 4648 §5, with padding, as the engine wants it.
