@@ -20,8 +20,8 @@
 /// can only go on: commit the same or a later version, which reads what is there and sends what is missing.
 ///
 /// Evidence: the register is read back. Since it was replaced together with the records, and nothing that would make a
-/// server drop a record silently was in the way, it vouches for all of them. Up to 100 changed record sets are read back
-/// all the same, of more a few from all over.
+/// server drop a record silently was in the way, it vouches for all of them. Up to 100 changed record sets are read
+/// back all the same, of more a few from all over.
 ///
 /// Staged states live in the driver object. In the zone only their txn is left (`_k4t-try.SUFFIX`), which proves at
 /// prepare that we may write; a commit through another handle answers NOT_FOUND.
