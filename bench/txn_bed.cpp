@@ -98,8 +98,7 @@ void Bed::add_dns(const std::string& name) {
 }
 
 void Bed::start_run() {
-  ports_ =
-      std::make_unique<drivers::ClusterPorts>(cluster_.name, *fleet_, [](const txn::Note&) { return Result<void>(); });
+  ports_ = std::make_unique<drivers::ClusterPorts>(cluster_, *fleet_, [](const txn::Note&) { return Result<void>(); });
   txn::Settings settings;
   settings.cluster = cluster_.name;
   settings.run = std::string(32, 'b');

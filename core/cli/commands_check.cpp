@@ -6,6 +6,7 @@
 #include "cli/render.hpp"
 #include "operation/master.hpp"
 #include "operation/nodes.hpp"
+#include "operation/transactions.hpp"
 #include "operation/witnesses.hpp"
 
 /// Commands that check: config check, config schema, doctor.
@@ -33,6 +34,7 @@ class Doctor {
     if (const auto status = master.status()) {
       members(*status);
       witnesses(status->assessment);
+      records(status->assessment);
       leftovers(*status);
     } else {
       bad("cluster", status.error().message, status.error().detail);
@@ -116,7 +118,9 @@ class Doctor {
     }
     const auto& configured = session_.cluster().witnesses;
     const auto& decided = assessment.latest == nullptr ? configured : assessment.latest->state.witnesses;
-    for (const auto& advice : operation::advise(decided)) warning("witnesses", advice.says, advice.remedy);
+    for (const auto& advice : operation::advise(decided, session_.cluster().records)) {
+      warning("witnesses", advice.says, advice.remedy);
+    }
     const auto change = operation::wished_witnesses(configured, decided, "doctor");
     if (!change.empty()) {
       warning("witnesses", "k4t.toml names others than those that decide now",
@@ -131,6 +135,19 @@ class Doctor {
     if (assessment.latest != nullptr && assessment.latest->state.forced) {
       warning("witnesses", "version " + std::to_string(assessment.latest->state.forced->version) + " was forced",
               "`k4t status` tells what was given up; `k4t txn acknowledge` once that is read");
+    }
+  }
+
+  void records(const txn::Assessment& assessment) {
+    if (session_.cluster().records.empty() || assessment.latest == nullptr) return;
+    operation::Reporter quiet;
+    operation::Transactions transactions(session_.environment("doctor", quiet));
+    const auto shown = transactions.show(assessment.latest->record.txn);
+    if (!shown) return bad("records", shown.error().message, shown.error().detail);
+    for (const auto& name : shown->folders) good("record folder " + name, "holds the latest version");
+    for (const auto& name : shown->silent_folders) {
+      bad("record folder " + name, "does not answer or holds a damaged record",
+          "while it is so, changes may end with a single copy");
     }
   }
 

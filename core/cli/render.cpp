@@ -194,7 +194,8 @@ std::string render_report(const Report& report, bool colours) {
   const bool done = report.ending == Ending::done || report.ending == Ending::lagging;
   if (done && report.single_copy) {
     text += styled("single copy", Style::warning, colours) +
-            ": the record of this change is on this machine only; a [[witness]] on another one keeps it safe\n";
+            ": the record of this change is on this machine only; a [[witness]] or [[record]] folder on another one "
+            "keeps it safe\n";
   }
   return text;
 }

@@ -119,7 +119,9 @@ std::string render_shown(const Shown& shown, bool colours) {
   std::vector<std::string> holders;
   if (shown.kept_here) holders.emplace_back("this master");
   for (const auto& id : shown.holders) holders.push_back("witness " + id);
+  for (const auto& name : shown.folders) holders.push_back("folder " + name);
   for (const auto& id : shown.silent) holders.push_back("witness " + id + "? (no answer)");
+  for (const auto& name : shown.silent_folders) holders.push_back("folder " + name + "? (no answer)");
   std::string text = styled("Version " + std::to_string(line.version), Style::bold, colours) + '\n';
   text += row_of("txn", line.txn);
   text += row_of("base", line.base.empty() ? "none, it is the first" : line.base);
@@ -140,6 +142,8 @@ Json shown_json(const Shown& shown) {
   json["state"] = shown.entry->state;
   json["holders"] = shown.holders;
   json["silent"] = shown.silent;
+  json["folders"] = shown.folders;
+  json["silent_folders"] = shown.silent_folders;
   json["kept_here"] = shown.kept_here;
   if (shown.base_unknown) {
     json["difference_unknown"] = shown.base_unknown->message;
@@ -272,7 +276,7 @@ std::string render_witnesses(const std::vector<WitnessRow>& rows, bool colours) 
     }
     table.add({row.at.id,
                row.at.host,
-               row.at.path,
+               row.at.dns ? "in DNS, by " + *row.at.dns : row.at.path,
                row.role,
                {row.why.empty() ? row.state : row.state + ": " + row.why, look},
                promised,
@@ -285,6 +289,7 @@ Json witnesses_json(const std::vector<WitnessRow>& rows) {
   Json json = Json::array();
   for (const auto& row : rows) {
     Json one{{"id", row.at.id}, {"host", row.at.host}, {"path", row.at.path}, {"role", row.role}, {"state", row.state}};
+    if (row.at.dns) one["dns"] = *row.at.dns;
     if (!row.why.empty()) one["why"] = row.why;
     if (!row.configured_as.empty()) one["configured_as"] = row.configured_as;
     if (row.shown) {
@@ -305,7 +310,7 @@ std::string render_forcing(const operation::Forcing& forcing, bool colours) {
       styled("A new history is to begin with version " + std::to_string(entry.record.version), Style::bold, colours) +
       ", with the state of version " + std::to_string(forcing.chosen->record.version) + ".\n";
   std::vector<std::string> ids;
-  for (const auto& witness : entry.state.witnesses) ids.push_back(witness.id + " on " + witness.host);
+  for (const auto& witness : entry.state.witnesses) ids.push_back(witness.id + " on " + model::place_of(witness));
   text += "Its witnesses: " + printable(join(ids)) + ".\n";
   text += forced.discarded.empty() ? "Nothing is known to be lost.\n" : "Given up for ever:\n";
   for (const auto& line : forced.discarded) text += "  " + styled(printable(line), Style::bad, colours) + '\n';

@@ -99,6 +99,16 @@ std::vector<config::Diagnostic> check_drivers(const plugin::Catalog& catalog, co
   for (const auto& node : cluster.nodes) check("node", runtime::Kind::name, node);
   for (const auto& gateway : cluster.gateways) check("gateway", gateway::Kind::name, gateway);
   for (const auto& server : cluster.dns) check("dns", dns::Kind::name, server);
+  for (const auto& witness : cluster.witnesses) {
+    const auto server = std::find_if(cluster.dns.begin(), cluster.dns.end(),
+                                     [&](const model::Driven& one) { return one.name == witness.dns; });
+    if (server == cluster.dns.end()) continue;
+    // Where the plugin is missing, that has been said.
+    const bool there = catalog.find(dns::Kind::name, server->driver).ok();
+    if (there && !catalog.has_capability(dns::Kind::name, server->driver, dns::capability::witness)) {
+      found.push_back(config::cannot_witness(origins, witness, server->driver));
+    }
+  }
   return found;
 }
 

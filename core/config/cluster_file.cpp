@@ -1,5 +1,6 @@
 #include "config/cluster_file.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "config/table.hpp"
@@ -10,6 +11,7 @@ namespace {
 constexpr std::size_t node_limit = 10'000;
 constexpr std::size_t member_limit = 16;
 constexpr std::size_t witness_limit = 9;
+constexpr std::size_t record_folder_limit = 4;
 
 struct AvailabilityKeys {
   model::Availability gateways = model::Cluster{}.gateway_availability;
@@ -38,6 +40,7 @@ struct ClusterFileKeys {
   std::vector<model::Driven> gateways;
   std::vector<model::Driven> dns;
   std::vector<model::Witness> witnesses;
+  std::vector<model::RecordFolder> records;
 };
 
 const Table<AvailabilityKeys>& availability_table() {
@@ -148,7 +151,24 @@ const Table<model::Witness>& witness_table() {
     keys.key("id", name(machine_name_limit), Need::required, &model::Witness::id,
              "Unique; a witness whose folder was lost returns under a new id")
         .key("host", machine(), Need::optional, &model::Witness::host, "The machine that holds the folder")
-        .key("path", file_path(), Need::required, &model::Witness::path,
+        .key("path", file_path(), Need::absent, &model::Witness::path,
+             "The folder; absolute where the machine is not this one")
+        .row(
+            "dns", name(machine_name_limit), Need::absent, Json(),
+            [](model::Witness& witness, std::string server) { witness.dns = std::move(server); },
+            "Instead of a folder: the [[dns]] server that holds the register, which keeps no records");
+    return keys;
+  }();
+  return table;
+}
+
+const Table<model::RecordFolder>& record_table() {
+  static const auto table = [] {
+    Table<model::RecordFolder> keys(
+        "[[record]]",
+        "A folder that gets a copy of each change's record; needed where DNS servers can decide without a folder");
+    keys.key("host", machine(), Need::optional, &model::RecordFolder::host, "The machine that holds the folder")
+        .key("path", file_path(), Need::required, &model::RecordFolder::path,
              "The folder; absolute where the machine is not this one");
     return keys;
   }();
@@ -194,11 +214,12 @@ const Table<ClusterFileKeys>& cluster_file_table() {
         .key("plugins", plugins_table().form(), Need::absent, &ClusterFileKeys::plugins, "Where drivers are found")
         .key("ssh", ssh_table().form(), Need::absent, &ClusterFileKeys::ssh, "How machines are reached over SSH")
         .key("node", node_table().forms(1, node_limit), Need::required, &ClusterFileKeys::nodes, "The machines")
-        .key("gateway", gateway_table().forms(0, member_limit), Need::absent, &ClusterFileKeys::gateways,
-             "The gateways")
+        .key("gateway", gateway_table().forms(0, member_limit), Need::absent, &ClusterFileKeys::gateways, "The gateways")
         .key("dns", dns_table().forms(1, member_limit), Need::required, &ClusterFileKeys::dns, "The DNS servers")
         .key("witness", witness_table().forms(0, witness_limit), Need::absent, &ClusterFileKeys::witnesses,
-             "The witnesses; without any, one in the state folder, which is then the only copy");
+             "The witnesses; without any, one in the state folder, which is then the only copy")
+        .key("record", record_table().forms(0, record_folder_limit), Need::absent, &ClusterFileKeys::records,
+             "Further copies of the redo log's records");
     return keys;
   }();
   return table;
@@ -265,36 +286,92 @@ void check_gateway_addresses(const Value& root, const std::vector<model::Driven>
   }
 }
 
-/// The machine without what may differ between two names of it.
-std::string machine_of(std::string host) {
-  constexpr std::string_view usual_port = ":22";
-  if (const auto at = host.find('@'); at != std::string::npos) host = "ssh://" + host.substr(at + 1);
-  if (host.ends_with(usual_port)) host.resize(host.size() - usual_port.size());
-  return host;
+/// Makes a local path absolute; absent: it cannot be, and that is reported.
+std::optional<std::string> absolute_path(const Value& item, const std::string& host, const std::string& path,
+                                         const std::string& folder, Report& report) {
+  std::filesystem::path whole(path);
+  if (host == "local") whole = std::filesystem::path(folder) / whole;
+  if (whole.is_absolute()) return whole.lexically_normal().string();
+  report.error(part(item, "path"), id::impossible_value,
+               "'path' is " + in_quotes(path) + ": relative, on another machine", "write the absolute path");
+  return std::nullopt;
 }
 
-/// Makes local paths absolute; a register shared by two witnesses would count its vote twice.
-void finish_witnesses(const Value& root, const std::string& folder, std::vector<model::Witness>& witnesses,
-                      Report& report) {
-  std::map<std::pair<std::string, std::string>, std::string> first;
+std::vector<model::Driven>::const_iterator find_server(const std::vector<model::Driven>& servers,
+                                                       const std::string& name) {
+  return std::find_if(servers.begin(), servers.end(), [&](const model::Driven& one) { return one.name == name; });
+}
+
+/// Gives a witness in DNS its server's address; false: it cannot be, and that is reported.
+bool finish_dns_witness(const Value& root, const Value& item, const std::vector<model::Driven>& servers,
+                        model::Witness& witness, Report& report) {
+  for (const char* key : {"path", "host"}) {
+    const Value* given = item.find(key);
+    if (given == nullptr) continue;
+    report.error_at_key(*given, id::keys_exclude, "'dns' and '" + std::string(key) + "' exclude each other",
+                        "remove one of them: a witness is a folder or a record on a DNS server");
+    return false;
+  }
+  const Value* tables = root.find("dns");
+  if (tables == nullptr || !report.sound(*tables) || servers.empty()) return false;
+  const auto server = find_server(servers, *witness.dns);
+  if (server == servers.end()) {
+    std::vector<std::string> names;
+    for (const auto& one : servers) names.push_back(one.name);
+    const auto meant = nearest(*witness.dns, names);
+    report.error(part(item, "dns"), id::dangling_name, "there is no [[dns]] server " + in_quotes(*witness.dns),
+                 "did you mean '" + meant.value_or(names.front()) + "'?");
+    return false;
+  }
+  witness.host = server->address;
+  return true;
+}
+
+/// What no two witnesses may share: a register in one place would count its vote twice.
+std::string register_place(const model::Witness& witness, const std::vector<model::Driven>& servers) {
+  if (!witness.dns) return model::machine_of(witness.host) + ' ' + witness.path;
+  const auto server = find_server(servers, *witness.dns);
+  const auto port = server->options.find("port");
+  return "dns " + witness.host + ' ' + (port == server->options.end() ? std::string() : port->dump());
+}
+
+void finish_witnesses(const Value& root, const std::string& folder, const std::vector<model::Driven>& servers,
+                      std::vector<model::Witness>& witnesses, Report& report) {
+  std::map<std::string, std::string> first;
   for (std::size_t i = 0; i < witnesses.size(); ++i) {
     const Value* item = sound_item(root, "witness", i, report);
     if (item == nullptr) continue;
     auto& witness = witnesses[i];
-    std::filesystem::path path(witness.path);
-    if (witness.host == "local") path = std::filesystem::path(folder) / path;
-    if (!path.is_absolute()) {
-      report.error(part(*item, "path"), id::impossible_value,
-                   "'path' is " + in_quotes(witness.path) + ": relative, on another machine",
-                   "write the absolute path");
+    if (witness.dns) {
+      if (!finish_dns_witness(root, *item, servers, witness, report)) continue;
+    } else if (item->find("path") == nullptr) {
+      report.error(*item, id::missing_key, "[[witness]] has neither 'path' nor 'dns'",
+                   "add 'path', a folder on a machine, or 'dns', the name of a [[dns]] server");
+      continue;
+    } else if (auto path = absolute_path(*item, witness.host, witness.path, folder, report)) {
+      witness.path = *std::move(path);
+    } else {
       continue;
     }
-    witness.path = path.lexically_normal().string();
-    const auto [earlier, is_new] = first.emplace(std::pair(machine_of(witness.host), witness.path), witness.id);
+    const auto [earlier, is_new] = first.emplace(register_place(witness, servers), witness.id);
     if (is_new) continue;
-    report.error(part(*item, "path"), id::place_used_twice,
-                 "witness " + in_quotes(witness.id) + " has the folder of witness " + in_quotes(earlier->second),
-                 "give each its own folder, on a machine of its own");
+    const char* key = witness.dns ? "dns" : "path";
+    report.error(part(*item, key), id::place_used_twice,
+                 "witness " + in_quotes(witness.id) + " has the " + (witness.dns ? "DNS server" : "folder") +
+                     " of witness " + in_quotes(earlier->second),
+                 witness.dns ? "a DNS server can be one witness: name another one"
+                             : "give each its own folder, on a machine of its own");
+  }
+}
+
+void finish_records(const Value& root, const std::string& folder, std::vector<model::RecordFolder>& records,
+                    Report& report) {
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const Value* item = sound_item(root, "record", i, report);
+    if (item == nullptr) continue;
+    if (auto path = absolute_path(*item, records[i].host, records[i].path, folder, report)) {
+      records[i].path = *std::move(path);
+    }
   }
 }
 
@@ -312,7 +389,8 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
   check_unique(root, "witness", "id", report);
   check_node_ports(root, file.nodes, report);
   check_gateway_addresses(root, file.gateways, report);
-  finish_witnesses(root, folder, file.witnesses, report);
+  finish_witnesses(root, folder, file.dns, file.witnesses, report);
+  finish_records(root, folder, file.records, report);
 
   model::Cluster cluster;
   cluster.name = file.cluster.name;
@@ -333,8 +411,11 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
   cluster.nodes = std::move(file.nodes);
   cluster.gateways = std::move(file.gateways);
   cluster.dns = std::move(file.dns);
+  cluster.records = std::move(file.records);
   cluster.witnesses = std::move(file.witnesses);
-  if (cluster.witnesses.empty()) cluster.witnesses = {{"local", "local", absolute(cluster.state_folder, "witness")}};
+  if (cluster.witnesses.empty()) {
+    cluster.witnesses = {{"local", "local", absolute(cluster.state_folder, "witness")}};
+  }
   return cluster;
 }
 

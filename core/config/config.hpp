@@ -79,4 +79,7 @@ Loaded<Configuration> load(const std::string& cluster_path, const std::vector<st
 std::vector<Diagnostic> check_options(const Origins& origins, std::string_view section, const model::Driven& thing,
                                       const Json& schema);
 
+/// What is wrong with a witness on a DNS server whose driver has no such capability.
+Diagnostic cannot_witness(const Origins& origins, const model::Witness& witness, const std::string& driver);
+
 }  // namespace k4t::config

@@ -79,4 +79,13 @@ std::vector<Diagnostic> check_options(const Origins& origins, std::string_view s
   return diagnostics;
 }
 
+Diagnostic cannot_witness(const Origins& origins, const model::Witness& witness, const std::string& driver) {
+  const auto place = origins.find("/witness/" + witness.id + "/dns").value_or(Origins::Place{});
+  auto diagnostic = diagnostic_of(place, false, id::cannot_witness);
+  diagnostic.cause = "driver " + in_quotes(driver) + " of DNS server " + in_quotes(witness.dns.value_or("")) +
+                     " cannot hold a witness's register";
+  diagnostic.remedy = "name a server whose driver has the capability 'witness', or a folder with 'path'";
+  return diagnostic;
+}
+
 }  // namespace k4t::config

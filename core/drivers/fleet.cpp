@@ -158,6 +158,18 @@ Result<void> DnsClient::abort(const std::string& txn, const CallOptions& options
   return drop_value(call<dns::method::Abort>({txn}, options));
 }
 
+Result<std::optional<std::string>> DnsClient::witness_text(const std::string& suffix, const std::string& id,
+                                                           const CallOptions& options) {
+  K4T_ASSIGN(auto value, call<dns::method::WitnessRead>({suffix, id}, options));
+  return std::move(value.text);
+}
+
+Result<void> DnsClient::swap_witness_text(const std::string& suffix, const std::string& id,
+                                          const std::optional<std::string>& expected, std::string text,
+                                          const CallOptions& options) {
+  return drop_value(call<dns::method::WitnessSwap>({suffix, id, expected, std::move(text)}, options));
+}
+
 Fleet::Fleet(const model::Cluster& cluster, const Opener& open) {
   const auto callee = [&](const model::Driven& thing, const char* kind) {
     return open(thing.driver, kind, open_request(cluster, thing));
@@ -175,9 +187,11 @@ Fleet::Fleet(const model::Cluster& cluster, const Opener& open) {
 
 NodeClient* Fleet::node(const std::string& name) const { return find_by_name(nodes_, name); }
 
+DnsClient* Fleet::dns_server(const std::string& name) const { return find_by_name(dns_, name); }
+
 ParticipantClient* Fleet::participant(const txn::Participant& who) const {
   if (who.group == txn::Group::gateway) return find_by_name(gateways_, who.name);
-  return find_by_name(dns_, who.name);
+  return dns_server(who.name);
 }
 
 }  // namespace k4t::drivers

@@ -93,6 +93,14 @@ class DnsClient final : public ParticipantClient {
   Result<void> prepare(const txn::Preparation& preparation, const CallOptions& options) override;
   Result<CommitReply> commit(const CommitRequest& request, const CallOptions& options) override;
   Result<void> abort(const std::string& txn, const CallOptions& options) override;
+
+  /// A witness's register on this server, see dns.hpp. Absent: there is none, and that is known.
+  Result<std::optional<std::string>> witness_text(const std::string& suffix, const std::string& id,
+                                                  const CallOptions& options);
+  /// CONFLICT: it is not exactly `expected`.
+  Result<void> swap_witness_text(const std::string& suffix, const std::string& id,
+                                 const std::optional<std::string>& expected, std::string text,
+                                 const CallOptions& options);
 };
 
 /// How the cluster reaches machines over SSH holds for a thing on an ssh:// host too, if its driver has an option `ssh`
@@ -110,6 +118,7 @@ class Fleet {
   [[nodiscard]] const std::vector<std::unique_ptr<DnsClient>>& dns() const { return dns_; }
   /// nullptr: no such thing is configured.
   [[nodiscard]] NodeClient* node(const std::string& name) const;
+  [[nodiscard]] DnsClient* dns_server(const std::string& name) const;
   [[nodiscard]] ParticipantClient* participant(const txn::Participant& who) const;
 
  private:

@@ -1,6 +1,6 @@
 #include "drivers/witness_rules.hpp"
 
-#include <algorithm>
+#include <mutex>
 #include <utility>
 
 namespace k4t::drivers {
@@ -11,9 +11,8 @@ constexpr int kAttempts = 16;
 /// Leaves room to count on: a damaged register must not use up all epochs.
 constexpr std::uint64_t kHighestCounter = 1ULL << 62;
 
-bool held_by_another_host(const model::WitnessRegister& now, const txn::ClaimRequest& request) {
-  return now.open && now.promised.run != request.epoch.run &&
-         txn::holder_host(now.holder) != txn::holder_host(request.holder);
+bool held_by_another_host(const model::WitnessRegister& now, const model::Epoch& epoch, const std::string& holder) {
+  return now.open && now.promised.run != epoch.run && txn::holder_host(now.holder) != txn::holder_host(holder);
 }
 
 }  // namespace
@@ -35,19 +34,32 @@ Result<void> Patience::check(const std::string& place) const {
   return Error{Status::deadline, "no time was left for the witness at " + place, {}};
 }
 
+class RegisterWitness::Memory {
+ public:
+  [[nodiscard]] std::optional<Held> get() const {
+    const std::scoped_lock lock(mutex_);
+    return last_;
+  }
+  void set(Held held) {
+    const std::scoped_lock lock(mutex_);
+    last_ = std::move(held);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<Held> last_;
+};
+
+RegisterWitness::RegisterWitness(std::string cluster, std::string id)
+    : cluster_(std::move(cluster)), id_(std::move(id)), memory_(std::make_shared<Memory>()) {}
+
 Error RegisterWitness::blank() const {
   return {
       Status::not_found, "there is no register at " + place() + ": this witness has forgotten what it promised", {}};
 }
 
-Error RegisterWitness::out_of_attempts() const {
-  return {Status::busy, "other masters keep changing " + place() + ": try again", {}};
-}
-
-Result<std::optional<RegisterWitness::Held>> RegisterWitness::read_own(const Patience& patience) {
-  K4T_ASSIGN(auto held, read(patience));
-  if (!held) return held;
-  const auto& now = held->now;
+Result<RegisterWitness::Held> RegisterWitness::check(std::string text) const {
+  K4T_ASSIGN(auto now, understand(text));
   if (now.cluster != cluster_ || now.id != id_ || now.promised.run.empty()) {
     return Error{Status::fatal,
                  place() + " is the register of witness '" + now.id + "' of cluster '" + now.cluster + "', not of '" +
@@ -57,86 +69,115 @@ Result<std::optional<RegisterWitness::Held>> RegisterWitness::read_own(const Pat
   if (now.promised.counter > kHighestCounter) {
     return Error{Status::fatal, place() + " promises an epoch that no run can have reached", {}};
   }
-  return held;
+  return Held{std::move(text), std::move(now)};
+}
+
+Result<std::optional<RegisterWitness::Held>> RegisterWitness::look(const Patience& patience) {
+  K4T_ASSIGN(auto text, read(patience));
+  if (!text) return std::optional<Held>();
+  K4T_ASSIGN(auto held, check(*std::move(text)));
+  memory_->set(held);
+  return std::optional<Held>(std::move(held));
+}
+
+Result<RegisterWitness::Decision> RegisterWitness::change(const Decide& decide, const Patience& patience) {
+  std::optional<Held> held = memory_->get();
+  bool is_fresh = !held;
+  if (is_fresh) {
+    K4T_ASSIGN(held, look(patience));
+  }
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    auto decision = decide(held);
+    if (!is_fresh && (!decision || !decision->writes)) {
+      // Only a swap proves that what is remembered is still there.
+      K4T_ASSIGN(held, look(patience));
+      is_fresh = true;
+      continue;
+    }
+    if (!decision || !decision->writes) return decision;
+    auto swapped = swap(held, decision->now, decision->record, patience);
+    if (swapped) {
+      memory_->set({*std::move(swapped), decision->now});
+      return decision;
+    }
+    if (swapped.status() != Status::conflict) return swapped.error();
+    is_fresh = true;
+    if (swapped.error().detail.empty()) {
+      K4T_ASSIGN(held, look(patience));
+    } else {
+      K4T_ASSIGN(held, check(swapped.error().detail));
+    }
+  }
+  return Error{Status::busy, "other masters keep changing " + place() + ": try again", {}};
 }
 
 Result<txn::WitnessAnswer> RegisterWitness::claim(const txn::ClaimRequest& request, const CallOptions& options) {
-  const Patience patience(options);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    K4T_ASSIGN(const auto held, read_own(patience));
+  const std::string holder = kept(request.holder);
+  const auto decide = [&](const std::optional<Held>& held) -> Result<Decision> {
     if (!held && !request.initialise) return blank();
-    model::WitnessRegister next{cluster_, id_, {}, {}, false, {}};
-    if (held) {
-      next = held->now;
-      if (!request.take_over && held_by_another_host(next, request)) {
-        return Error{Status::busy, "another host's claim is open: " + next.holder + "; --take-over ends it", {}};
-      }
-      if (request.epoch < next.promised) return txn::WitnessAnswer{false, next};
+    Decision decision{true, true, {cluster_, id_, {}, {}, false, {}}, nullptr};
+    if (held) decision.now = held->now;
+    if (!request.take_over && held_by_another_host(decision.now, request.epoch, holder)) {
+      return Error{Status::busy, "another host's claim is open: " + decision.now.holder + "; --take-over ends it", {}};
     }
-    next.promised = request.epoch;
-    next.holder = request.holder;
-    next.open = true;
-    const auto swapped = swap(held, next, nullptr, patience);
-    if (swapped) return txn::WitnessAnswer{true, next};
-    if (swapped.status() != Status::conflict) return swapped.error();
-  }
-  return out_of_attempts();
+    if (request.epoch < decision.now.promised) return Decision{false, false, decision.now, nullptr};
+    decision.now.promised = request.epoch;
+    decision.now.holder = holder;
+    decision.now.open = true;
+    return decision;
+  };
+  K4T_ASSIGN(const auto made, change(decide, Patience(options)));
+  return txn::WitnessAnswer{made.granted, made.now};
 }
 
 Result<txn::WitnessAnswer> RegisterWitness::vote(const model::Epoch& epoch, const model::Record& record,
                                                  const CallOptions& options) {
-  const Patience patience(options);
   if (!is_txn(record.txn) || !model::is_authentic(record)) {
     return Error{Status::invalid_argument, "the record to vote for does not have the name of its content", {}};
   }
   const model::Vote vote{epoch, record.version, record.txn};
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    K4T_ASSIGN(const auto held, read_own(patience));
+  const auto decide = [&](const std::optional<Held>& held) -> Result<Decision> {
     if (!held) return blank();
-    model::WitnessRegister next = held->now;
+    Decision decision{true, true, held->now, &record};
+    model::WitnessRegister& next = decision.now;
     const bool same_epoch = next.vote && next.vote->epoch == epoch;
     if (epoch < next.promised || (same_epoch && next.vote->version > vote.version)) {
-      return txn::WitnessAnswer{false, next};
+      return Decision{false, false, next, nullptr};
     }
     if (same_epoch && next.vote->version == vote.version && next.vote->txn != vote.txn) {
       return Error{Status::fatal, "one run asked witness " + id_ + " to vote for two contents of one version", {}};
     }
-    if (next.vote == vote) return txn::WitnessAnswer{true, next};
+    if (next.vote == vote) return Decision{true, false, next, nullptr};
     if (next.promised != epoch) {
-      next.holder = "run " + epoch.run;  // it never claimed here, so that nobody said who it is
+      next.holder = kept("run " + epoch.run);  // it never claimed here, so that nobody said who it is
       next.open = false;
     }
     next.promised = epoch;
     next.vote = vote;
-    const auto swapped = swap(held, next, &record, patience);
-    if (swapped) return txn::WitnessAnswer{true, next};
-    if (swapped.status() != Status::conflict) return swapped.error();
-  }
-  return out_of_attempts();
+    return decision;
+  };
+  K4T_ASSIGN(const auto made, change(decide, Patience(options)));
+  return txn::WitnessAnswer{made.granted, made.now};
 }
 
 Result<std::optional<model::WitnessRegister>> RegisterWitness::peek(const CallOptions& options) {
-  K4T_ASSIGN(const auto held, read_own(Patience(options)));
+  K4T_ASSIGN(const auto held, look(Patience(options)));
   if (!held) return std::optional<model::WitnessRegister>();
   return std::optional<model::WitnessRegister>(held->now);
 }
 
 Result<void> RegisterWitness::close(const model::Epoch& epoch, const CallOptions& options) {
   const Patience patience(options);
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    K4T_ASSIGN(const auto held, read_own(patience));
+  const auto decide = [&](const std::optional<Held>& held) -> Result<Decision> {
     if (!held) return blank();
-    if (held->now.promised != epoch || !held->now.open) return {};
-    model::WitnessRegister next = held->now;
-    next.open = false;
-    const auto swapped = swap(held, next, nullptr, patience);
-    if (swapped) {
-      closed(next, patience);
-      return {};
-    }
-    if (swapped.status() != Status::conflict) return swapped.error();
-  }
-  return out_of_attempts();
+    if (held->now.promised != epoch || !held->now.open) return Decision{false, false, held->now, nullptr};
+    Decision decision{true, true, held->now, nullptr};
+    decision.now.open = false;
+    return decision;
+  };
+  K4T_ASSIGN(const auto made, change(decide, patience));
+  if (made.writes) closed(made.now, patience);
+  return {};
 }
 
 }  // namespace k4t::drivers

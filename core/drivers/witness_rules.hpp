@@ -1,6 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -18,7 +21,8 @@ class Patience {
   /// Nothing below zero.
   [[nodiscard]] std::chrono::milliseconds left() const;
   [[nodiscard]] transport::Limits limits() const;
-  [[nodiscard]] CallOptions options() const { return {left(), sink_}; }
+  /// For a call in turn. Never no time, which would mean all the time there is.
+  [[nodiscard]] CallOptions options() const { return {std::max(left(), std::chrono::milliseconds(1)), sink_}; }
   /// DEADLINE where no time is left for a next step.
   [[nodiscard]] Result<void> check(const std::string& place) const;
 
@@ -27,9 +31,10 @@ class Patience {
   CallSink* sink_;
 };
 
-/// The rules of a witness, whatever holds its register. Every change of it is read, decide, compare-and-swap; whoever
-/// swapped in between makes it decide again. A register that is not this witness's, or that no run can have written, is
-/// FATAL and stays as it is.
+/// The rules of a witness, whatever holds its register. Every change is read, decide, compare-and-swap; whoever swapped
+/// in between makes it decide again. What this object saw last stands in for the reading, because the swap compares it:
+/// the second change of a run is one step where the register is. An answer that changes nothing is given from what was
+/// read for it. A register that is not this witness's, or that no run can have written, is FATAL and stays as it is.
 class RegisterWitness : public txn::WitnessPort {
  public:
   Result<txn::WitnessAnswer> claim(const txn::ClaimRequest& request, const CallOptions& options) final;
@@ -45,29 +50,48 @@ class RegisterWitness : public txn::WitnessPort {
     model::WitnessRegister now;
   };
 
-  RegisterWitness(std::string cluster, std::string id) : cluster_(std::move(cluster)), id_(std::move(id)) {}
+  RegisterWitness(std::string cluster, std::string id);
 
   [[nodiscard]] const std::string& id() const { return id_; }
-  [[nodiscard]] const std::string& cluster() const { return cluster_; }
 
  private:
-  /// Absent: there is no register, and that is known. FATAL: it cannot be understood.
-  virtual Result<std::optional<Held>> read(const Patience& patience) = 0;
-  /// Replaces the register if it is exactly `held` (absent: there is none), else CONFLICT. A `record`, where the
-  /// witness holds records, is durable before the register that names it; after a CONFLICT it may be asked for again.
-  virtual Result<void> swap(const std::optional<Held>& held, const model::WitnessRegister& next,
-                            const model::Record* record, const Patience& patience) = 0;
+  /// What a verb makes of the register that it finds.
+  struct Decision {
+    bool granted = false;
+    bool writes = false;
+    model::WitnessRegister now;             ///< the register afterwards
+    const model::Record* record = nullptr;  ///< to be durable before the register that names it
+  };
+  using Decide = std::function<Result<Decision>(const std::optional<Held>&)>;
+
+  /// The register as it was seen last; never that there is none.
+  class Memory;
+
+  /// Absent: there is no register, and that is known.
+  virtual Result<std::optional<std::string>> read(const Patience& patience) = 0;
+  /// FATAL: it is no register's text.
+  [[nodiscard]] virtual Result<model::WitnessRegister> understand(const std::string& text) const = 0;
+  /// Replaces the register if it is exactly `held` (absent: there is none); its text afterwards. CONFLICT: it is not,
+  /// and nothing changed; the error's detail, where not empty, is the present text. A `record`, where the witness holds
+  /// records, is durable before the register that names it; after a CONFLICT it may be asked for again.
+  virtual Result<std::string> swap(const std::optional<Held>& held, const model::WitnessRegister& next,
+                                   const model::Record* record, const Patience& patience) = 0;
   /// Where the register is, for messages.
   [[nodiscard]] virtual std::string place() const = 0;
+  /// A holder's text as the register has room for it.
+  [[nodiscard]] virtual std::string kept(const std::string& holder) const { return holder; }
   /// This call has closed the claim of `now`: what is not needed any more may go.
-  virtual void closed(const model::WitnessRegister& now, const Patience& patience) = 0;
+  virtual void closed(const model::WitnessRegister& /*now*/, const Patience& /*patience*/) {}
 
-  Result<std::optional<Held>> read_own(const Patience& patience);
+  [[nodiscard]] Result<Held> check(std::string text) const;
+  Result<std::optional<Held>> look(const Patience& patience);
+  /// Decides until the decision stands.
+  Result<Decision> change(const Decide& decide, const Patience& patience);
   [[nodiscard]] Error blank() const;
-  [[nodiscard]] Error out_of_attempts() const;
 
   std::string cluster_;
   std::string id_;
+  std::shared_ptr<Memory> memory_;
 };
 
 }  // namespace k4t::drivers

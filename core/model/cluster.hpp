@@ -37,14 +37,30 @@ struct Node : Driven {
   std::optional<std::uint64_t> memory_bytes;
 };
 
-/// A register that promises and votes: a file in a folder of a machine reached through the transport.
+/// A register that promises and votes: a file in a folder of a machine reached through the transport, or a record in
+/// the cluster's domain on one DNS server. The latter holds no records. Part of the decided state: what a file
+/// witness's JSON says never changes.
 struct Witness {
   std::string id;
-  std::string host = "local";
-  std::string path;  ///< absolute folder
+  std::string host = "local";        ///< the folder's machine, or the DNS server's address
+  std::string path;                  ///< absolute folder; empty: in DNS
+  std::optional<std::string> dns{};  ///< the [[dns]] table's name
   friend bool operator==(const Witness&, const Witness&) = default;
 };
 K4T_JSON_DECLARE(Witness)
+
+/// For people: "ssh://h1 /var/lib/k4t/witness", "DNS server ns1 (192.0.2.53)".
+std::string place_of(const Witness& witness);
+
+/// The machine behind a host or an address, without what may differ between two names of it: user and usual port.
+std::string machine_of(const std::string& host);
+
+/// A folder that keeps a copy of each version's record.
+struct RecordFolder {
+  std::string host = "local";
+  std::string path;  ///< absolute
+  friend bool operator==(const RecordFolder&, const RecordFolder&) = default;
+};
 
 struct Cluster {
   std::string name;
@@ -60,6 +76,7 @@ struct Cluster {
   std::vector<Driven> gateways;
   std::vector<Driven> dns;
   std::vector<Witness> witnesses;
+  std::vector<RecordFolder> records;
   transport::SshOptions ssh;  ///< how witnesses and, where their options do not say, drivers reach ssh:// hosts
 };
 

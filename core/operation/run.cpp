@@ -79,9 +79,7 @@ class Run::Relay final : public txn::Listener {
 Run::Run(const Environment& environment)
     : env_(environment),
       relay_(std::make_shared<Relay>(environment.reporter)),
-      ports_(
-          environment.cluster.name, environment.fleet, [this](const txn::Note& note) { return keep(note); },
-          environment.cluster.ssh) {}
+      ports_(environment.cluster, environment.fleet, [this](const txn::Note& note) { return keep(note); }) {}
 
 /// Registers are told apart by "run.n", so no two runs share an id.
 std::string Run::next_id() {
@@ -211,7 +209,7 @@ Result<txn::EntryPtr> Run::find_record(const std::string& txn, const std::vector
   }
   std::optional<Error> silent;
   for (const auto& witness : witnesses) {
-    auto port = ports_.witness(witness);
+    auto port = ports_.witness_itself(witness);
     auto record = port ? (*port)->fetch(txn, {peek_timeout, nullptr}) : Result<model::Record>(port.error());
     if (record && record->txn == txn) {
       if (auto entry = txn::read_record(*record)) return entry;
@@ -219,12 +217,18 @@ Result<txn::EntryPtr> Run::find_record(const std::string& txn, const std::vector
       silent = record.error().within("witness " + witness.id);
     }
   }
+  K4T_ASSIGN(auto* folders, ports_.records());
+  if (auto record = folders->fetch(txn, {peek_timeout, nullptr})) {
+    if (auto entry = txn::read_record(*record)) return entry;
+  } else if (record.status() != k4t::Status::not_found) {
+    silent = record.error();
+  }
   if (silent) return Error{k4t::Status::unavailable, silent->message, silent->detail};
   return Error{k4t::Status::not_found, "no record " + txn + " is kept here or at a witness", {}};
 }
 
 std::optional<bool> Run::holds_record(const model::Witness& witness, const std::string& txn) {
-  const auto port = ports_.witness(witness);
+  const auto port = ports_.witness_itself(witness);
   if (!port) return std::nullopt;
   const auto record = (*port)->fetch(txn, {peek_timeout, nullptr});
   if (record) return record->txn == txn;
@@ -259,14 +263,22 @@ Result<void> Run::begin_forced(const txn::EntryPtr& entry, std::uint64_t counter
   return {};
 }
 
-bool Run::single_copy() const {
+std::vector<std::pair<std::string, std::optional<bool>>> Run::record_folders(const std::string& txn) {
+  const auto folders = ports_.records();
+  if (!folders) return {};
+  return (*folders)->holders(txn, {peek_timeout, nullptr});
+}
+
+bool Run::single_copy() {
   if (runner_ == nullptr || latest() == nullptr) return false;
   const auto& outcome = runner_->coordinator().outcome();
   if (outcome.verdict != txn::Verdict::decided || outcome.txn != latest()->record.txn) return false;
+  const auto folders = ports_.records();
+  if (folders && (*folders)->kept_elsewhere(outcome.txn)) return false;
   const auto& set = latest()->state.witnesses;
   return std::none_of(set.begin(), set.end(), [&](const model::Witness& witness) {
     const bool holds = std::find(outcome.holders.begin(), outcome.holders.end(), witness.id) != outcome.holders.end();
-    return holds && witness.host != "local";
+    return holds && !witness.dns && witness.host != "local";
   });
 }
 

@@ -51,6 +51,8 @@ class Run {
   Result<txn::EntryPtr> find_record(const std::string& txn, const std::vector<model::Witness>& witnesses);
   /// Whether a witness holds the record; absent: it does not answer.
   std::optional<bool> holds_record(const model::Witness& witness, const std::string& txn);
+  /// The cluster's record folders, and whether each holds the record; absent: it does not tell.
+  std::vector<std::pair<std::string, std::optional<bool>>> record_folders(const std::string& txn);
   /// The next proposal says that the user has read what a forced version discarded.
   void acknowledge_forced() { acknowledges_ = true; }
   /// What is decided from now on is noted as this operation's.
@@ -64,7 +66,7 @@ class Run {
 
   /// True when this run decided or finished the latest version and no machine besides the master is known to hold its
   /// record.
-  [[nodiscard]] bool single_copy() const;
+  [[nodiscard]] bool single_copy();
 
   /// REQUIRES: begin() succeeded, for all below. See txn::Runner. What a forced version left open is carried on.
   Result<txn::Outcome> propose(model::State state);

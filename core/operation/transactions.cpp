@@ -139,6 +139,10 @@ Result<Shown> Transactions::show(const std::string& name) {
     if (!holds) shown.silent.push_back(witness.id);
     if (holds && *holds) shown.holders.push_back(witness.id);
   }
+  for (const auto& [folder, holds] : impl_->run.record_folders(shown.line.txn)) {
+    if (!holds) shown.silent_folders.push_back(folder);
+    if (holds && *holds) shown.folders.push_back(folder);
+  }
   K4T_ASSIGN(const auto kept, impl_->env.store.records());
   shown.kept_here = std::any_of(kept.begin(), kept.end(),
                                 [&](const store::KeptRecord& one) { return one.record.txn == shown.line.txn; });

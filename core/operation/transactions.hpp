@@ -44,7 +44,9 @@ struct Shown {
   std::vector<std::string> difference;  ///< to its base, for people
   std::vector<std::string> holders;     ///< witnesses that hold its record
   std::vector<std::string> silent;      ///< witnesses that do not tell
-  bool kept_here = false;               ///< in the master's store
+  std::vector<std::string> folders;     ///< record folders that hold it, as "HOST PATH"
+  std::vector<std::string> silent_folders;
+  bool kept_here = false;  ///< in the master's store
 };
 
 /// One participant against the latest decided version.

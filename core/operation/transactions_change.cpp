@@ -32,7 +32,7 @@ Result<void> add(const std::string& id, const std::vector<model::Witness>& confi
                  "'" + id + "' is a witness already; `k4t witness replace " + id + "` gives its machine a new register",
                  {}};
   }
-  change.added.push_back({fresh_witness_id(wish->id, run), wish->host, wish->path});
+  change.added.push_back(under_id(*wish, fresh_witness_id(wish->id, run)));
   return {};
 }
 
@@ -61,7 +61,7 @@ Result<void> replace(const std::string& id, const std::vector<model::Witness>& c
   const auto* wish = find_witness(configured, now->id);
   if (wish == nullptr) return not_configured(id, "k4t witness replace");
   change.removed.push_back(*now);
-  change.added.push_back({fresh_witness_id(wish->id, run), wish->host, wish->path});
+  change.added.push_back(under_id(*wish, fresh_witness_id(wish->id, run)));
   return {};
 }
 
@@ -179,7 +179,7 @@ Result<Report> Transactions::force(const ForceOptions& options) {
   K4T_ASSIGN(evidence.records, all_records(run, assessment, kept));
   Force force{env.holder, options.why, sha256_hex("force " + env.run).substr(0, 32), {}};
   for (const auto& wish : env.cluster.witnesses) {
-    force.witnesses.push_back({fresh_witness_id(wish.id, env.run), wish.host, wish.path});
+    force.witnesses.push_back(under_id(wish, fresh_witness_id(wish.id, env.run)));
   }
   K4T_ASSIGN(const auto forcing, choose_forced(evidence, force));
   if (options.confirm && !options.confirm(forcing)) {

@@ -13,9 +13,7 @@ namespace {
 constexpr std::size_t drawn_digits = 6;
 constexpr std::string_view drawn_mark = "-x";
 
-bool same_place(const model::Witness& a, const model::Witness& b) { return a.host == b.host && a.path == b.path; }
-
-std::string place_of(const model::Witness& witness) { return witness.host + ' ' + witness.path; }
+bool same_place(const model::Witness& a, const model::Witness& b) { return a == under_id(b, a.id); }
 
 bool contains(const std::vector<model::Witness>& all, const std::string& id) {
   return std::any_of(all.begin(), all.end(), [&](const auto& one) { return one.id == id; });
@@ -30,6 +28,11 @@ std::string witness_base(const std::string& id) {
   const bool drawn = ending.starts_with(drawn_mark) &&
                      ending.find_first_not_of("0123456789abcdef", drawn_mark.size()) == std::string::npos;
   return drawn ? id.substr(0, id.size() - length) : id;
+}
+
+model::Witness under_id(model::Witness witness, const std::string& id) {
+  witness.id = id;
+  return witness;
 }
 
 std::string fresh_witness_id(const std::string& id, const std::string& run) {
@@ -64,11 +67,11 @@ WitnessChange wished_witnesses(const std::vector<model::Witness>& configured,
   for (const auto& wish : configured) {
     const auto* now = find_witness(decided, wish.id);
     if (now == nullptr) {
-      change.added.push_back({fresh_witness_id(wish.id, run), wish.host, wish.path});
+      change.added.push_back(under_id(wish, fresh_witness_id(wish.id, run)));
       continue;
     }
     kept.insert(now->id);
-    if (!same_place(*now, wish)) change.moved.push_back({now->id, wish.host, wish.path});
+    if (!same_place(*now, wish)) change.moved.push_back(under_id(wish, now->id));
   }
   for (const auto& witness : decided) {
     if (!kept.contains(witness.id)) change.removed.push_back(witness);
@@ -77,18 +80,30 @@ WitnessChange wished_witnesses(const std::vector<model::Witness>& configured,
   return change;
 }
 
+bool decides_without_folders(const std::vector<model::Witness>& witnesses) {
+  const auto in_dns = std::count_if(witnesses.begin(), witnesses.end(), [](const auto& one) { return one.dns; });
+  return 2 * static_cast<std::size_t>(in_dns) > witnesses.size();
+}
+
 std::vector<std::string> describe(const WitnessChange& change) {
   std::vector<std::string> lines;
-  for (const auto& one : change.removed) lines.push_back("- witness " + one.id + " on " + place_of(one));
-  for (const auto& one : change.added) lines.push_back("+ witness " + one.id + " on " + place_of(one));
-  for (const auto& one : change.moved) lines.push_back("~ witness " + one.id + " is now on " + place_of(one));
+  for (const auto& one : change.removed) lines.push_back("- witness " + one.id + " on " + model::place_of(one));
+  for (const auto& one : change.added) lines.push_back("+ witness " + one.id + " on " + model::place_of(one));
+  for (const auto& one : change.moved) lines.push_back("~ witness " + one.id + " is now on " + model::place_of(one));
   return lines;
 }
 
-std::vector<Advice> advise(const std::vector<model::Witness>& witnesses) {
+std::vector<Advice> advise(const std::vector<model::Witness>& witnesses,
+                           const std::vector<model::RecordFolder>& records) {
   std::vector<Advice> all;
   std::map<std::string, std::vector<std::string>> by_host;
-  for (const auto& one : witnesses) by_host[one.host].push_back(one.id);
+  for (const auto& one : witnesses) by_host[model::machine_of(one.host)].push_back(one.id);
+  const bool kept = std::any_of(records.begin(), records.end(), [](const auto& one) { return one.host != "local"; });
+  if (!kept && decides_without_folders(witnesses)) {
+    all.push_back(
+        {"DNS servers can decide alone, and they hold no records: of such a change the master has the only copy",
+         "name a folder on another machine with a [[record]] table"});
+  }
   const auto local = by_host.find("local");
   if (witnesses.size() == 1) {
     const bool here = local != by_host.end();
@@ -97,7 +112,7 @@ std::vector<Advice> advise(const std::vector<model::Witness>& witnesses) {
                         : "there is one witness: while its machine is down nothing can be changed, and losing it needs "
                           "`k4t txn recover --force`",
                    "name three or five machines with [[witness]] tables: gateway hosts first, then nodes that are "
-                   "never powered off, then other SSH hosts"});
+                   "never powered off, then other SSH hosts, then DNS servers; `k4t witness suggest` prints tables"});
     return all;
   }
   for (const auto& [host, ids] : by_host) {
@@ -131,7 +146,7 @@ Result<void> check_witnesses(Run& run, const WitnessChange& change, const txn::A
     if (!shown) return shown.error().within("witness " + witness.id + " at its new place");
     if (!shown->has_value()) {
       return Error{k4t::Status::conflict,
-                   "there is no register of witness " + witness.id + " at " + place_of(witness) +
+                   "there is no register of witness " + witness.id + " at " + model::place_of(witness) +
                        ": bring its folder there as it is, or give the machine a new register with `k4t witness "
                        "replace " +
                        witness.id + "`",

@@ -16,6 +16,8 @@ namespace k4t::operation {
 
 /// The id with an ending that no other run draws; an earlier drawn ending is replaced.
 std::string fresh_witness_id(const std::string& id, const std::string& run);
+/// The same place under another id.
+model::Witness under_id(model::Witness witness, const std::string& id);
 /// The id without a drawn ending.
 std::string witness_base(const std::string& id);
 
@@ -41,12 +43,16 @@ void complete(WitnessChange& change, const std::vector<model::Witness>& decided)
 /// One line per difference, for people.
 std::vector<std::string> describe(const WitnessChange& change);
 
+/// Whether a majority may be made of DNS servers, which hold no records.
+bool decides_without_folders(const std::vector<model::Witness>& witnesses);
+
 /// What this set of witnesses can lose, and what would help; nothing where it survives any one machine.
 struct Advice {
   std::string says;
   std::string remedy;
 };
-std::vector<Advice> advise(const std::vector<model::Witness>& witnesses);
+std::vector<Advice> advise(const std::vector<model::Witness>& witnesses,
+                           const std::vector<model::RecordFolder>& records);
 
 /// What stands against the change, as far as can be seen without claiming: a moved register that is not at its new
 /// place, or a set of which no majority answers. UNAVAILABLE or CONFLICT with what to do.

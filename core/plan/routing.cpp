@@ -200,7 +200,7 @@ std::set<std::string> lines_of(const model::State& state) {
   for (const auto& member : state.gateway_members) lines.insert("gateway " + member);
   for (const auto& member : state.dns_members) lines.insert("dns server " + member);
   for (const auto& witness : state.witnesses) {
-    lines.insert("witness " + witness.id + " on " + witness.host + ' ' + witness.path);
+    lines.insert("witness " + witness.id + " on " + model::place_of(witness));
   }
   return lines;
 }

@@ -76,6 +76,13 @@ void Catalog::add_file(const std::filesystem::path& file) {
   rows_.push_back(std::move(row));
 }
 
+bool Catalog::has_capability(const std::string& kind, const std::string& driver, std::string_view capability) const {
+  const auto library = find(kind, driver);
+  if (!library) return false;
+  const auto& all = (*library)->manifest().capabilities;
+  return std::find(all.begin(), all.end(), capability) != all.end();
+}
+
 Result<std::shared_ptr<const Library>> Catalog::find(const std::string& kind, const std::string& driver) const {
   if (const auto found = libraries_.find({kind, driver}); found != libraries_.end()) return found->second;
   std::string known;

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,10 @@ class Catalog {
 
   /// NOT_FOUND names the drivers of that kind that there are and the files that could not be loaded.
   [[nodiscard]] Result<std::shared_ptr<const Library>> find(const std::string& kind, const std::string& driver) const;
+
+  /// Whether there is such a driver and it declares the capability.
+  [[nodiscard]] bool has_capability(const std::string& kind, const std::string& driver,
+                                    std::string_view capability) const;
 
   /// Opens `driver` of `kind` for one configured thing, whose options must fit the manifest's schema. Thread-safe.
   [[nodiscard]] Result<std::unique_ptr<Handle>> open(const std::string& driver, const std::string& kind,

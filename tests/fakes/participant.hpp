@@ -120,7 +120,7 @@ class Gateway final : public gateway::Driver {
 
 class Dns final : public dns::Driver {
  public:
-  Dns(std::mutex& mutex, std::function<void()> changed) : member(mutex, std::move(changed)) {}
+  Dns(std::mutex& mutex, std::function<void()> changed) : mutex_(mutex), member(mutex, std::move(changed)) {}
   Result<Observation> observe(const dns::ObserveRequest& request, Call& call) override {
     return member.observe(request, call);
   }
@@ -130,7 +130,30 @@ class Dns final : public dns::Driver {
   Result<CommitReply> commit(const CommitRequest& request, Call& call) override { return member.commit(request, call); }
   Result<Nothing> abort(const AbortRequest& request, Call& call) override { return member.abort(request, call); }
 
+  Result<dns::WitnessValue> witness_read(const dns::WitnessReadRequest& request, Call& call) override {
+    return member.faults.serve("witness_read", call, [&]() -> Result<dns::WitnessValue> {
+      const std::scoped_lock lock(mutex_);
+      const auto found = witness_texts.find(request.id);
+      return dns::WitnessValue{found == witness_texts.end() ? std::nullopt : std::optional(found->second)};
+    });
+  }
+  Result<Nothing> witness_swap(const dns::WitnessSwapRequest& request, Call& call) override {
+    return member.faults.serve("witness_swap", call, [&]() -> Result<Nothing> {
+      const std::scoped_lock lock(mutex_);
+      const auto found = witness_texts.find(request.id);
+      const auto now = found == witness_texts.end() ? std::nullopt : std::optional(found->second);
+      if (now != request.expected) return Error{Status::conflict, "another text", {}};
+      witness_texts[request.id] = request.text.value();
+      return Nothing{};
+    });
+  }
+
+ private:
+  std::mutex& mutex_;
+
+ public:
   Participant<dns::State> member;
+  std::map<std::string, std::string> witness_texts;  ///< by witness id; behind the world's mutex while calls go on
 };
 
 }  // namespace k4t::fakes

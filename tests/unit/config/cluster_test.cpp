@@ -125,7 +125,7 @@ TEST(ClusterFileTest, WrongKeysAndTypesAreNamedWithTheirPlaceAndRemedy) {
       {last_line, last_line + "[monitoring]\n",
        "16:2 020 unknown key \"monitoring\" in k4t.toml | the keys here are: cluster, plugins, ssh, node, gateway, "
        "dns, "
-       "witness\n"},
+       "witness, record\n"},
       {"[[node]]", "[[nod]]",
        "1:1 021 k4t.toml has no 'node' | add 'node', one [[node]] table each\n"
        "4:3 020 unknown key \"nod\" in k4t.toml | did you mean 'node'?\n"},
@@ -204,6 +204,50 @@ TEST(ClusterFileTest, NamesAndPlacesMayNotBeUsedTwice) {
       {last_line, last_line + "[[witness]]\nid = \"a\"\npath = \"w\"\nhost = \"ssh://192.0.2.1\"\n",
        "18:8 023 'path' is \"w\": relative, on another machine | write the absolute path\n"},
   });
+}
+
+TEST(ClusterFileTest, AWitnessIsAFolderOrARecordOnADeclaredDnsServer) {
+  const std::string second = "[[dns]]\nname = \"d2\"\ndriver = \"bind\"\naddress = \"192.0.2.31\"\n";
+  const std::string both = "[[witness]]\nid = \"a\"\ndns = \"d1\"\n[[witness]]\nid = \"b\"\n";
+  expect_diagnostics({
+      {last_line, last_line + "[[witness]]\nid = \"a\"\ndns = \"d1\"\n", ""},
+      {last_line, last_line + "[[witness]]\nid = \"a\"\n",
+       "16:1 021 [[witness]] has neither 'path' nor 'dns' | add 'path', a folder on a machine, or 'dns', the name of a "
+       "[[dns]] server\n"},
+      {last_line, last_line + "[[witness]]\nid = \"a\"\ndns = \"d1\"\npath = \"/w\"\n",
+       "19:1 027 'dns' and 'path' exclude each other | remove one of them: a witness is a folder or a record on a DNS "
+       "server\n"},
+      {last_line, last_line + "[[witness]]\nid = \"a\"\ndns = \"d1\"\nhost = \"ssh://h1\"\n",
+       "19:1 027 'dns' and 'host' exclude each other | remove one of them: a witness is a folder or a record on a DNS "
+       "server\n"},
+      {last_line, last_line + "[[witness]]\nid = \"a\"\ndns = \"d2\"\n",
+       "18:7 031 there is no [[dns]] server \"d2\" | did you mean 'd1'?\n"},
+      {last_line, last_line + both + "dns = \"d1\"\n",
+       "21:7 035 witness \"b\" has the DNS server of witness \"a\" | a DNS server can be one witness: name another "
+       "one\n"},
+      {last_line, last_line + second + both + "dns = \"d2\"\n",
+       "25:7 035 witness \"b\" has the DNS server of witness \"a\" | a DNS server can be one witness: name another "
+       "one\n"},
+      {last_line, last_line + second + "options.port = 5353\n" + both + "dns = \"d2\"\n", ""},
+      {last_line, last_line + "[[record]]\nhost = \"ssh://192.0.2.1\"\npath = \"r\"\n",
+       "18:8 023 'path' is \"r\": relative, on another machine | write the absolute path\n"},
+      {"name = \"d1\"", "nam = \"d1\"\n[[witness]]\nid = \"a\"\ndns = \"d1\"\n[[dns]]\nname = \"d3\"",
+       "12:1 021 [[dns]] has no 'name' | add 'name', 1 to 40 lower-case letters, digits and '-'\n"
+       "13:1 020 unknown key \"nam\" in [[dns]] | did you mean 'name'?\n"},
+  });
+  const auto loaded = parse_cluster_text(small_cluster() + "[[witness]]\nid = \"a\"\ndns = \"d1\"\n" +
+                                         "[[record]]\nhost = \"ssh://h1\"\npath = \"/r\"\n");
+  ASSERT_TRUE(loaded.ok()) << brief(loaded.diagnostics);
+  EXPECT_EQ(loaded.value->witnesses.at(0), (model::Witness{"a", "192.0.2.31", "", "d1"}));
+  EXPECT_EQ(loaded.value->records.at(0), (model::RecordFolder{"ssh://h1", "/r"}));
+}
+
+TEST(ClusterFileTest, ADriverThatCannotHoldARegisterIsNamedAtItsPlace) {
+  const auto loaded = parse_cluster_text(small_cluster() + "[[witness]]\nid = \"a\"\ndns = \"d1\"\n");
+  ASSERT_TRUE(loaded.ok()) << brief(loaded.diagnostics);
+  EXPECT_EQ(brief({cannot_witness(loaded.origins, loaded.value->witnesses.at(0), "bind")}),
+            "18:7 042 driver \"bind\" of DNS server \"d1\" cannot hold a witness's register | name a server whose "
+            "driver has the capability 'witness', or a folder with 'path'\n");
 }
 
 TEST(ClusterFileTest, AllErrorsAreReportedInOneRunInTheOrderOfTheirPlaces) {

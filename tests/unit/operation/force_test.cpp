@@ -134,9 +134,9 @@ TEST(WitnessIds, OfLaterRegistersHaveADrawnEnding) {
 }
 
 TEST(WitnessAdvice, SaysWhatASetCanLose) {
-  const auto says = [](const std::vector<model::Witness>& set) {
+  const auto says = [](const std::vector<model::Witness>& set, const std::vector<model::RecordFolder>& records = {}) {
     std::string all;
-    for (const auto& one : advise(set)) all += one.says + '\n';
+    for (const auto& one : advise(set, records)) all += one.says + '\n';
     return all;
   };
   EXPECT_THAT(says({{"a", "local", "/a"}}), HasSubstr("losing it loses the redo log"));
@@ -145,6 +145,13 @@ TEST(WitnessAdvice, SaysWhatASetCanLose) {
   EXPECT_THAT(says({{"a", "ssh://h1", "/a"}, {"b", "ssh://h1", "/b"}, {"c", "ssh://h2", "/c"}}),
               HasSubstr("a, b are on one machine"));
   EXPECT_EQ(says({{"a", "ssh://h1", "/a"}, {"b", "ssh://h2", "/b"}, {"c", "ssh://h3", "/c"}}), "");
+  const std::vector<model::Witness> two_in_dns{
+      {"a", "ssh://h1", "/a"}, {"b", "192.0.2.1", "", "ns1"}, {"c", "192.0.2.2", "", "ns2"}};
+  EXPECT_THAT(says(two_in_dns), HasSubstr("DNS servers can decide alone"));
+  EXPECT_THAT(says(two_in_dns, {{"local", "/r"}}), HasSubstr("DNS servers can decide alone"));
+  EXPECT_EQ(says(two_in_dns, {{"ssh://h1", "/r"}}), "");
+  EXPECT_THAT(says({{"a", "ssh://k4t@192.0.2.1:22", "/a"}, {"b", "ssh://h2", "/b"}, {"c", "192.0.2.1", "", "ns1"}}),
+              HasSubstr("a, c are on one machine"));
 }
 
 }  // namespace

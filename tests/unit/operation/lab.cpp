@@ -32,6 +32,7 @@ bool Told::warned(const std::string& text) {
 Lab::Lab(const std::filesystem::path& folder) : folder_(folder) {
   cluster.name = "demo";
   cluster.domain = "demo.example.net";
+  cluster.state_folder = folder / "state";
   for (int i = 1; i <= 2; ++i) {
     model::Node node;
     node.name = "n" + std::to_string(i);
@@ -59,6 +60,7 @@ Lab::Lab(const std::filesystem::path& folder) : folder_(folder) {
 
 Lab::Lab(const std::filesystem::path& folder, Lab& other)
     : cluster(other.cluster), holder("beta admin"), machines_(other.machines_), folder_(folder) {
+  cluster.state_folder = folder / "state";
   open_store();
 }
 
