@@ -43,6 +43,7 @@ Exit run_diff(const Globals& globals, const ChangeArguments& arguments);
 
 enum class WitnessVerb { add, rm, replace };
 Exit run_witness_ls(const Globals& globals);
+Exit run_witness_suggest(const Globals& globals);
 Exit run_witness_change(const Globals& globals, WitnessVerb verb, const std::vector<std::string>& ids);
 
 Exit run_status(const Globals& globals);

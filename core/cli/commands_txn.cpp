@@ -10,6 +10,7 @@
 #include "cli/render.hpp"
 #include "cli/render_txn.hpp"
 #include "operation/difference.hpp"
+#include "operation/suggestion.hpp"
 #include "operation/transactions.hpp"
 
 /// Commands about the redo log and the witnesses: txn, diff, witness.
@@ -236,6 +237,20 @@ Exit run_witness_ls(const Globals& globals) {
     print_json(witnesses_json(rows));
   } else {
     put(stdout, render_witnesses(rows, terminal_of(stdout).colours));
+  }
+  return Exit::done;
+}
+
+Exit run_witness_suggest(const Globals& globals) {
+  const auto session = Session::open(globals);
+  if (session == nullptr) return Exit::usage;
+  const auto suggestion = operation::suggest_witnesses(session->cluster(), [&](const model::Driven& server) {
+    return session->catalog().has_capability(dns::Kind::name, server.driver, dns::capability::witness);
+  });
+  if (globals.json) {
+    print_json(operation::suggestion_json(suggestion));
+  } else {
+    put(stdout, operation::render_toml(suggestion));
   }
   return Exit::done;
 }

@@ -179,6 +179,9 @@ class Program {
     command(
         "ls", "List the witnesses with what they promised and voted for", [this] { return run_witness_ls(globals_); },
         witness);
+    command(
+        "suggest", "Print [[witness]] tables for the machines of k4t.toml",
+        [this] { return run_witness_suggest(globals_); }, witness);
     const auto change = [&](const char* name, const char* help, k4t::cli::WitnessVerb verb) {
       auto* sub = command(
           name, help,

@@ -40,7 +40,7 @@ _k4t() {
     diff) if [[ $word == -* ]]; then _k4t_words "$global -f --file" "$word"; else
           _k4t_words "$(_k4t_services)" "$word"; fi ;;
     witness) if [ -n "$sub" ]; then _k4t_words "$global" "$word"; else
-          _k4t_words "ls add rm replace $global" "$word"; fi ;;
+          _k4t_words "ls suggest add rm replace $global" "$word"; fi ;;
     txn)
       case $sub in
         '') _k4t_words "ls show recover acknowledge $global" "$word" ;;
