@@ -14,6 +14,7 @@ namespace k4t::simulation {
 struct Config {
   // Who there is.
   int witnesses = 3;  ///< in the first set
+  int in_dns = 0;     ///< of the first set, the last ones: registers without records, which folders keep for them
   int gateways = 1;
   int dns = 1;
   int hosts = 1;        ///< machines on which a master may run, each with its own store

@@ -17,6 +17,7 @@ const std::vector<MistakeText>& all_mistakes() {
       {witness_answers_before_sync, "witness_answers_before_sync", "a power cut takes back what was answered"},
       {witness_writes_in_place, "witness_writes_in_place", "a power cut tears the register: the vote is gone"},
       {record_after_vote, "record_after_vote", "a power cut leaves a vote without its record"},
+      {record_is_left_to_dns, "record_is_left_to_dns", "a witness in DNS votes for a record that nobody keeps"},
       {blank_counts_as_fresh, "blank_counts_as_fresh", "a witness that lost its register promises and votes again"},
       {runs_share_an_epoch, "runs_share_an_epoch", "two runs took the same run id from a cloned disk"},
       {minority_votes_are_dropped, "minority_votes_are_dropped", "a vote seen at less than a majority is dropped"},

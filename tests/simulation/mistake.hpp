@@ -22,6 +22,7 @@ enum class Mistake {
   witness_answers_before_sync,
   witness_writes_in_place,
   record_after_vote,
+  record_is_left_to_dns,
   blank_counts_as_fresh,
   // The coordinator.
   runs_share_an_epoch,

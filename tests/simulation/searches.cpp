@@ -26,7 +26,11 @@ Config changing(Config config, std::vector<int> set, std::vector<int> plan) {
 std::vector<SmallWorld> make() {
   Config twice = small(1, 0, 1, 1);
   twice.proposals = 2;
+  Config in_dns = small(3, 0, 0, 0);
+  in_dns.in_dns = 2;
+  in_dns.wipes = 1;
   return {
+      {"a_folder_and_two_in_dns_of_which_one_loses_its_register", in_dns},
       {"two_runs_three_witnesses_both_groups_with_a_crash", small(3, 1, 0, 1)},
       {"the_same_and_three_witnesses_give_way_to_one", changing(small(3, 1, 0, 1), {4}, {0, 1})},
       {"one_witness_gives_way_to_three", changing(small(1, 0, 0, 1), {2, 3, 4}, {1, 0})},

@@ -21,15 +21,16 @@ void Witness::restart() {
 
 void Witness::wipe() {
   held_.reset();
-  records_.clear();
+  if (!at_.dns) records_.clear();
   unsynced_ = false;
   wiped_ = true;
 }
 
 void Witness::store(const Config& config, const model::WitnessRegister& next, const txn::EntryPtr& record, bool cut) {
   const bool record_last = config.has(Mistake::record_after_vote);
-  // The register brings its record: a cut takes both or none.
-  if (record && !record_last && !cut) records_[record->record.txn] = record;
+  // A file brings its record with the register: a cut takes both or none. What is in DNS has its record elsewhere before.
+  const bool comes = at_.dns ? !config.has(Mistake::record_is_left_to_dns) : !cut;
+  if (record && !record_last && comes) records_[record->record.txn] = record;
   if (config.has(Mistake::witness_answers_before_sync)) {
     synced_ = held_;
     unsynced_ = true;

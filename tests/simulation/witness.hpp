@@ -13,6 +13,7 @@ namespace k4t::simulation {
 /// A witness with a simulated disk. A correct one replaces the register by one that holds the vote's record too, keeps
 /// the record of the vote that it replaces, syncs, then answers: so a power cut in the middle of a call (`cut`) can
 /// take the new register with its record, never an older one, and one between calls takes nothing.
+/// One in DNS holds no records: before it is asked to vote, the record is kept in folders, which outlive the register.
 class Witness {
  public:
   Witness(model::Witness at, bool made);

@@ -33,7 +33,9 @@ World::World(Config config) : config_(std::move(config)) {
   }
   for (int n = 1; n <= highest; ++n) {
     const std::string id = "w" + std::to_string(n);
-    witnesses_.emplace_back(model::Witness{id, "local", "/" + id}, n <= config_.witnesses && !config_.fresh);
+    model::Witness at{id, "local", "/" + id};
+    if (n <= config_.witnesses && n > config_.witnesses - config_.in_dns) at.dns = "dns1";
+    witnesses_.emplace_back(std::move(at), n <= config_.witnesses && !config_.fresh);
   }
   for (int n = 0; n < config_.witnesses; ++n) first_set_.push_back(witnesses_[static_cast<std::size_t>(n)].at());
   for (int n = 1; n <= config_.gateways; ++n)
