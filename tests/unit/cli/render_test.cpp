@@ -205,8 +205,8 @@ TEST(ReportText, SaysInTheLastLineThatThereIsASingleCopy) {
   Report report = report_of(Ending::done);
   report.single_copy = true;
   EXPECT_TRUE(render_report(report, false)
-                  .ends_with("single copy: the record of this change is on this machine only; a [[witness]] on "
-                             "another one keeps it safe\n"));
+                  .ends_with("single copy: the record of this change is on this machine only; a [[witness]] or "
+                             "[[record]] folder on another one keeps it safe\n"));
   EXPECT_EQ(report_json(report).at("single_copy"), true);
 }
 

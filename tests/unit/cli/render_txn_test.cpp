@@ -161,7 +161,7 @@ TEST(ForcingText, SaysWhatWillBeGivenUpBeforeItIs) {
   forcing.chosen = entry_of({}, 4);
   EXPECT_EQ(render_forcing(forcing, false),
             "A new history is to begin with version 6, with the state of version 4.\n"
-            "Its witnesses: x1 on ssh://h1.\n"
+            "Its witnesses: x1 on ssh://h1 /x1.\n"
             "Given up for ever:\n"
             "  version 5 (txn ffff), voted for by w2\n"
             "Do not answer, and come back only by `k4t sync --overwrite NAME`: gateway gw2.\n");

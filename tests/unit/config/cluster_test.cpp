@@ -233,6 +233,8 @@ TEST(ClusterFileTest, AWitnessIsAFolderOrARecordOnADeclaredDnsServer) {
        "18:8 023 'path' is \"r\": relative, on another machine | write the absolute path\n"},
       {"name = \"d1\"", "nam = \"d1\"\n[[witness]]\nid = \"a\"\ndns = \"d1\"\n[[dns]]\nname = \"d3\"",
        "12:1 021 [[dns]] has no 'name' | add 'name', 1 to 40 lower-case letters, digits and '-'\n"
+       "12:1 021 [[dns]] has no 'driver' | add 'driver', 1 to 40 lower-case letters, digits and '-'\n"
+       "12:1 021 [[dns]] has no 'address' | add 'address', the IPv4 or IPv6 address of one machine\n"
        "13:1 020 unknown key \"nam\" in [[dns]] | did you mean 'name'?\n"},
   });
   const auto loaded = parse_cluster_text(small_cluster() + "[[witness]]\nid = \"a\"\ndns = \"d1\"\n" +

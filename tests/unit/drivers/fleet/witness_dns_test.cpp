@@ -105,6 +105,28 @@ TEST_F(DnsWitnessTest, OfWritersThatRaceOneWinsEachSwap) {
   EXPECT_EQ((*witness().peek(options_))->promised, (model::Epoch{39, run_c})) << "the highest of all";
 }
 
+TEST_F(DnsWitnessTest, ASecondChangeNeedsNoReading) {
+  auto one = witness();
+  ASSERT_TRUE(one.claim(claim(1, run_a, true), options_)->granted);
+  faults().fail("witness_read", {Status::unavailable, "no answer", {}});
+  const auto vote = one.vote({1, run_a}, record(1, "", "x"), options_);
+  ASSERT_TRUE(vote) << vote.error().message;
+  EXPECT_TRUE(vote->granted);
+  EXPECT_TRUE(one.close({1, run_a}, options_));
+}
+
+TEST_F(DnsWitnessTest, WhatIsRememberedIsNeverAnAnswer) {
+  auto one = witness();
+  ASSERT_TRUE(one.claim(claim(1, run_a, true), options_)->granted);
+  ASSERT_TRUE(witness().claim(claim(2, run_b), options_)->granted);
+  const auto vote = one.vote({1, run_a}, record(1, "", "x"), options_);
+  ASSERT_TRUE(vote) << vote.error().message;
+  EXPECT_FALSE(vote->granted);
+  EXPECT_EQ(vote->now.promised, (model::Epoch{2, run_b}));
+  world_.dns("ns1").witness_texts.clear();
+  EXPECT_EQ(one.claim(claim(3, run_a), options_).status(), Status::not_found) << "BLANK since";
+}
+
 TEST_F(DnsWitnessTest, DamagedAndForeignTextIsFatalAndLeftAlone) {
   auto one = witness();
   ASSERT_TRUE(one.claim(claim(1, run_a, true), options_));
