@@ -32,6 +32,10 @@ CREATE TABLE steps (
 CREATE TABLE endpoints (
   address TEXT NOT NULL, port INTEGER NOT NULL, instance TEXT NOT NULL, removed_in INTEGER,
   PRIMARY KEY (address, port)) WITHOUT ROWID;
+)sql",
+    R"sql(
+CREATE TABLE nodes (name TEXT PRIMARY KEY, node TEXT NOT NULL, by TEXT NOT NULL, at_s INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE node_marks (node TEXT PRIMARY KEY, mark TEXT NOT NULL) WITHOUT ROWID;
 )sql"};
 
 Result<std::int64_t> number(Database& database, const char* sql) {

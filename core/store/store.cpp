@@ -14,8 +14,6 @@
 namespace k4t::store {
 namespace {
 
-constexpr const char* kFile = "metadata.db";
-
 Error system_error(const std::string& what, int number) {
   return {Status::unavailable, what + ": " + std::generic_category().message(number), {}};
 }
@@ -55,10 +53,10 @@ Store::~Store() = default;
 
 Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& folder, const std::string& command, Mode mode) {
   auto impl = std::make_unique<Impl>();
-  impl->file = folder / kFile;
+  impl->file = folder / metadata_file;
   if (mode == Mode::change) {
     K4T_TRY(make_folder(folder));
-    K4T_ASSIGN(impl->lock, FolderLock::acquire(folder / (std::string(kFile) + ".lock"), command));
+    K4T_ASSIGN(impl->lock, FolderLock::acquire(folder / (std::string(metadata_file) + ".lock"), command));
     K4T_TRY(make_file(impl->file));
   } else if (::access(impl->file.c_str(), F_OK) != 0) {
     if (errno != ENOENT) return system_error("cannot reach " + impl->file.string(), errno);

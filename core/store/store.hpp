@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "model/node_record.hpp"
 #include "model/service.hpp"
 #include "model/state.hpp"
 
@@ -72,6 +73,10 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
+  /// The added nodes in a folder's store, sorted by name, without opening it: also while another process changes it,
+  /// and of a store of another version as far as that has any. Empty where there is no store.
+  static Result<std::vector<model::AddedNode>> peek_nodes(const std::filesystem::path& folder);
+
   [[nodiscard]] std::filesystem::path file() const;
 
   /// Several changes as one: all are kept, or with an error none. Inside another one it is part of that one.
@@ -95,6 +100,14 @@ class Store {
   Result<void> put_service(const model::Service& service);
   Result<void> remove_service(const std::string& name);
   Result<void> replace_services(const std::vector<model::Service>& services);
+
+  // Nodes that k4t.toml does not name, and what users said of nodes; sorted by name.
+  Result<std::vector<model::AddedNode>> nodes();
+  Result<void> put_node(const model::AddedNode& added);
+  Result<void> remove_node(const std::string& name);
+  Result<std::vector<model::NodeMark>> marks();
+  Result<void> put_mark(const model::NodeMark& mark);  ///< in place of the node's former one
+  Result<void> remove_mark(const std::string& node);
 
   // The cache of the redo log. A decided record replaces undecided ones of its version; a decided one is never undone.
   Result<void> put_record(const model::Record& record, bool decided);

@@ -12,6 +12,9 @@
 
 namespace k4t::store {
 
+/// The database's name in a state folder.
+inline constexpr const char* metadata_file = "metadata.db";
+
 class Store::Impl {
  public:
   std::filesystem::path file;

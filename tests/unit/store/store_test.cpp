@@ -140,6 +140,81 @@ TEST_F(StoreTest, RefusesANewerSchemaWithoutTouchingIt) {
   EXPECT_NE(why.message.find("newer k4t"), std::string::npos) << why.message;
 }
 
+model::AddedNode added(const std::string& name) {
+  model::AddedNode one;
+  one.node.name = name;
+  one.node.driver = "docker";
+  one.node.address = "192.0.2.7";
+  one.node.options = {{"host", "ssh://n@192.0.2.7"}};
+  one.node.labels = {{"zone", "a"}};
+  one.node.memory_bytes = 1 << 30;
+  one.by = "alpha root";
+  one.at_s = 7;
+  return one;
+}
+
+TEST_F(StoreTest, BringsTheFirstSchemaUpToDateAndKeepsWhatItHolds) {
+  {
+    const auto store = open();
+    ASSERT_TRUE(store->claim_for("demo"));
+    ASSERT_TRUE(store->put_service(service("web")));
+    ASSERT_TRUE(store->begin_operation("apply", {{"run", "r"}}, "proposed", 100));
+    ASSERT_TRUE(store->reserve("192.0.2.1", 20000, "web-1"));
+  }
+  edit("DROP TABLE nodes; DROP TABLE node_marks; PRAGMA user_version = 1");
+  EXPECT_TRUE(Store::peek_nodes(folder())->empty()) << "it can have none";
+  EXPECT_EQ(refusal(Mode::read).status, Status::unsupported);
+  const auto store = open();
+  EXPECT_EQ(**store->cluster(), "demo");
+  EXPECT_EQ(*store->services(), std::vector<model::Service>{service("web")});
+  EXPECT_EQ(store->unfinished_operations()->size(), 1U);
+  EXPECT_EQ(store->reservations()->size(), 1U);
+  EXPECT_TRUE(store->nodes()->empty());
+  ASSERT_TRUE(store->put_node(added("n3")));
+  ASSERT_TRUE(store->put_mark({"n3", model::Mark::draining, "disks", "alpha root", 8}));
+}
+
+TEST_F(StoreTest, KeepsAddedNodesAndTellsThemWithoutBeingOpened) {
+  EXPECT_TRUE(Store::peek_nodes(folder())->empty()) << "there is no store yet";
+  {
+    const auto store = open();
+    ASSERT_TRUE(store->put_node(added("n4")));
+    ASSERT_TRUE(store->put_node(added("n3")));
+    ASSERT_TRUE(store->put_node(added("n3")));
+    const auto beside = Store::peek_nodes(folder());
+    ASSERT_TRUE(beside) << beside.error().message;
+    EXPECT_EQ(beside->size(), 2U) << "while a command is at work";
+  }
+  const auto nodes = Store::peek_nodes(folder());
+  ASSERT_EQ(nodes->size(), 2U);
+  EXPECT_EQ(Json(nodes->front().node), Json(added("n3").node));
+  EXPECT_FALSE(nodes->front().node.cpu_millis) << "absent stays absent";
+  EXPECT_EQ(nodes->front().by, "alpha root");
+  EXPECT_EQ(nodes->front().at_s, 7);
+  const auto store = open();
+  ASSERT_TRUE(store->remove_node("n3"));
+  EXPECT_EQ(store->nodes()->size(), 1U);
+}
+
+TEST_F(StoreTest, DoesNotTakeADamagedFileForOneWithoutNodes) {
+  std::filesystem::create_directories(folder());
+  std::ofstream(folder() / "metadata.db") << std::string(8192, 'x');
+  const auto nodes = Store::peek_nodes(folder());
+  ASSERT_FALSE(nodes);
+  EXPECT_EQ(nodes.status(), Status::fatal);
+}
+
+TEST_F(StoreTest, ANodeHasOneMarkAtMost) {
+  const auto store = open();
+  const model::NodeMark cordon{"n1", model::Mark::cordoned, "", "alpha root", 1};
+  const model::NodeMark drain{"n1", model::Mark::draining, "new disks", "beta root", 2};
+  ASSERT_TRUE(store->put_mark(cordon));
+  ASSERT_TRUE(store->put_mark(drain));
+  EXPECT_EQ(*store->marks(), std::vector<model::NodeMark>{drain});
+  ASSERT_TRUE(store->remove_mark("n1"));
+  EXPECT_TRUE(store->marks()->empty());
+}
+
 TEST_F(StoreTest, RefusesAnotherProgramsFile) {
   std::filesystem::create_directories(folder());
   edit("CREATE TABLE theirs (x); PRAGMA application_id = 77");
