@@ -53,6 +53,8 @@ class Planner {
   void read_node(const NodeView& view) {
     const model::Node* node = find_node(view.name);
     if (node == nullptr) return;
+    if (view.mark) marks_[view.name] = view.mark->mark;
+    if (view.problem && has_mark(view.name, model::Mark::lost)) return give_up(view);
     if (view.problem) {
       plan_.warnings.push_back("node '" + view.name +
                                "' cannot be read, so nothing is changed there: " + view.problem->message);
@@ -71,6 +73,19 @@ class Planner {
       for (const auto& endpoint : placed->endpoints()) occupied_[endpoint.address].insert(endpoint.port);
       present_[placed->service].push_back(*std::move(placed));
     }
+  }
+
+  void give_up(const NodeView& view) {
+    plan_.warnings.push_back("node '" + view.name +
+                             "' is declared lost; what it still runs when it returns is tidied up by the next change");
+    for (const Placed& placed : world_.last_known) {
+      if (placed.node == view.name) plan_.given_up.push_back(placed);
+    }
+  }
+
+  [[nodiscard]] bool has_mark(const std::string& node, model::Mark mark) const {
+    const auto found = marks_.find(node);
+    return found != marks_.end() && found->second == mark;
   }
 
   /// What is remembered may have been replaced since, and what was never served may never have been healthy: where a
@@ -93,6 +108,7 @@ class Planner {
       if (node == nullptr || view.problem) continue;
       schedule::Room room;
       room.node = view.name;
+      if (view.mark) room.closed = "is " + std::string(to_string(view.mark->mark));
       room.labels = node->labels;
       room.cpu_millis = node->cpu_millis.value_or(view.info.cpus * 1000);
       room.memory_bytes = node->memory_bytes.value_or(view.info.memory_bytes);
@@ -119,13 +135,15 @@ class Planner {
   void plan_service(const model::Service& service) {
     const std::string revision = revision_of(service);
     std::vector<Placed> current;
+    std::vector<Placed> leaving;  // nothing is wrong with them but that their node is drained
     std::vector<Placed> old;
     const auto& out_of_sight = unreadable_[service.name];
     const auto unknown = static_cast<std::uint32_t>(out_of_sight.size());
     plan_.kept.insert(plan_.kept.end(), out_of_sight.begin(), out_of_sight.end());
     for (const Placed& placed : present_[service.name]) {
       const bool fits = placed.revision == revision && placed.alive() && matches_labels(service, placed.node);
-      (fits ? current : old).push_back(placed);
+      auto& kind = !fits ? old : has_mark(placed.node, model::Mark::draining) ? leaving : current;
+      kind.push_back(placed);
     }
 
     const std::uint32_t wanted = service.replicas > unknown ? service.replicas - unknown : 0;
@@ -133,7 +151,36 @@ class Planner {
     const std::uint32_t kept = std::min<std::uint32_t>(wanted, static_cast<std::uint32_t>(current.size()));
     const std::uint32_t missing = wanted - kept;
     const std::uint32_t made = create(service, revision, missing);
-    retire(service, revision, std::move(old), missing - made);
+    const std::uint32_t stayed = move_away(service, std::move(leaving), made, missing - made);
+    retire(service, revision, std::move(old), missing - made - stayed);
+  }
+
+  /// Lets instances of drained nodes go as far as new ones take their place, or nobody needs them. Returns how many
+  /// stay because `short_by` new ones found no room.
+  std::uint32_t move_away(const model::Service& service, std::vector<Placed> leaving, std::uint32_t made,
+                          std::uint32_t short_by) {
+    std::sort(leaving.begin(), leaving.end(), [this](const Placed& a, const Placed& b) {
+      return std::make_tuple(!is_routed(a), a.name) < std::make_tuple(!is_routed(b), b.name);
+    });
+    std::map<std::string, std::uint32_t> stays;
+    std::uint32_t stayed = 0;
+    std::uint32_t gone = 0;
+    for (Placed& placed : leaving) {
+      if (stayed < short_by) {
+        ++stayed;
+        ++stays[placed.node];
+        plan_.kept.push_back(std::move(placed));
+        continue;
+      }
+      plan_.removals.push_back({std::move(placed), gone++ < made ? Cause::node_drained : Cause::scaled_down});
+    }
+    for (const auto& [node, count] : stays) {
+      plan_.left_undone.push_back(service.name + ": " + std::to_string(count) +
+                                  (count == 1 ? " instance stays" : " instances stay") + " on " + node + ": " +
+                                  shortage_[service.name]);
+    }
+    some_stay_ = some_stay_ || stayed > 0;
+    return stayed;
   }
 
   [[nodiscard]] bool matches_labels(const model::Service& service, const std::string& node_name) const {
@@ -145,7 +192,8 @@ class Planner {
            });
   }
 
-  /// Keeps the best `wanted`: those that serve already before those that never did, then one from each node in turn.
+  /// Keeps the best `wanted`: those that serve already before those that never did, those of nodes that never were lost
+  /// before those of nodes that were, then one from each node in turn.
   void keep_or_scale_down(std::vector<Placed>& current, std::uint32_t wanted) {
     std::sort(current.begin(), current.end(), [](const Placed& a, const Placed& b) {
       return std::tie(a.started_at_s, a.name) < std::tie(b.started_at_s, b.name);
@@ -154,14 +202,21 @@ class Planner {
     std::vector<Placed> candidates = current;
     for (std::uint32_t kept = 0; kept < wanted && !candidates.empty(); ++kept) {
       const auto best = std::min_element(candidates.begin(), candidates.end(), [&](const Placed& a, const Placed& b) {
-        return std::make_tuple(!is_routed(a), kept_on[a.node]) < std::make_tuple(!is_routed(b), kept_on[b.node]);
+        return worth(a, kept_on[a.node]) < worth(b, kept_on[b.node]);
       });
       ++kept_on[best->node];
       count_in_room(*best);
       plan_.kept.push_back(*best);
       candidates.erase(best);
     }
-    for (Placed& placed : candidates) plan_.removals.push_back({std::move(placed), Cause::scaled_down});
+    for (Placed& placed : candidates) {
+      const bool returned = has_mark(placed.node, model::Mark::lost);
+      plan_.removals.push_back({std::move(placed), returned ? Cause::node_returned : Cause::scaled_down});
+    }
+  }
+
+  [[nodiscard]] std::tuple<bool, bool, std::uint32_t> worth(const Placed& placed, std::uint32_t kept_there) const {
+    return {!is_routed(placed), has_mark(placed.node, model::Mark::lost), kept_there};
   }
 
   void count_in_room(const Placed& placed) {
@@ -241,9 +296,10 @@ class Planner {
       plan_.complete = false;
       return;
     }
-    plan_.problems.push_back("service '" + service.name + "' lacks room for " + std::to_string(short_by) + " of its " +
-                             std::to_string(service.replicas) + " instances: " + shortage_[service.name] +
-                             ". Add a node, or lower the service's replicas, memory or cpu");
+    auto& told = world_.as_room_allows ? plan_.left_undone : plan_.problems;
+    told.push_back("service '" + service.name + "' lacks room for " + std::to_string(short_by) + " of its " +
+                   std::to_string(service.replicas) + " instances: " + shortage_[service.name] +
+                   ". Add a node, or lower the service's replicas, memory or cpu");
   }
 
   void remove_orphans() {
@@ -253,7 +309,16 @@ class Planner {
     }
   }
 
+  /// What stays on a drained node for want of room may move once this plan's removals have made some.
+  [[nodiscard]] bool another_round_helps() const {
+    return some_stay_ && std::any_of(plan_.removals.begin(), plan_.removals.end(), [this](const Removal& removal) {
+             const auto room = room_of_.find(removal.placed.node);
+             return room != room_of_.end() && rooms_[room->second].closed.empty();
+           });
+  }
+
   void finish() {
+    if (another_round_helps()) plan_.complete = false;
     const auto by_name = [](const auto& a, const auto& b) { return a.placed.name < b.placed.name; };
     std::sort(plan_.creations.begin(), plan_.creations.end(), by_name);
     std::sort(plan_.removals.begin(), plan_.removals.end(), by_name);
@@ -304,7 +369,9 @@ class Planner {
   std::map<std::string, std::size_t> room_of_;               ///< by node
   std::map<std::string, std::vector<std::size_t>> sharing_;  ///< rooms by address
   std::map<std::string, std::string> shortage_;
-  std::set<std::string> ids_;  ///< of instances that are there or about to be
+  std::map<std::string, model::Mark> marks_;  ///< by node
+  bool some_stay_ = false;                    ///< on drained nodes
+  std::set<std::string> ids_;                 ///< of instances that are there or about to be
 };
 
 }  // namespace

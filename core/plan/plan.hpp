@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "model/cluster.hpp"
+#include "model/node_record.hpp"
 #include "model/service.hpp"
 #include "model/state.hpp"
 #include "plan/instance.hpp"
@@ -21,6 +22,7 @@ struct NodeView {
   std::optional<Error> problem;
   runtime::NodeInfo info;
   std::vector<runtime::Instance> instances;
+  std::optional<model::NodeMark> mark{};  ///< how a user set it apart
 };
 
 /// Everything that was observed.
@@ -29,6 +31,7 @@ struct World {
   std::optional<model::State> latest;           ///< the latest decided state; absent: nothing was ever decided
   std::vector<gateway::Endpoint> not_reusable;  ///< endpoints that a lagging participant may still send traffic to
   std::vector<Placed> last_known;               ///< what the master saw the last time, for nodes that cannot be read
+  bool as_room_allows = false;                  ///< what finds no room is left undone and is no problem
 };
 
 struct Creation {
@@ -36,9 +39,11 @@ struct Creation {
   runtime::InstanceSpec spec;
 };
 
-enum class Cause { scaled_down, replaced, not_running, wrong_node, service_deleted };
+enum class Cause { scaled_down, replaced, not_running, wrong_node, node_drained, node_returned, service_deleted };
 K4T_JSON_ENUM_DECLARE(Cause, {Cause::scaled_down, "scaled down"}, {Cause::replaced, "replaced by a new revision"},
                       {Cause::not_running, "no longer running"}, {Cause::wrong_node, "its node lacks a label"},
+                      {Cause::node_drained, "its node is drained"},
+                      {Cause::node_returned, "its node was lost and has returned"},
                       {Cause::service_deleted, "service deleted"})
 
 struct Removal {
@@ -50,11 +55,13 @@ struct Plan {
   std::vector<Creation> creations;
   std::vector<Removal> removals;  ///< after the new state is served, and drained
   std::vector<Placed> kept;       ///< instances that stay as they are, those on unreadable nodes included
+  std::vector<Placed> given_up;   ///< last known on lost nodes that cannot be read; neither kept nor removed
   model::State state;             ///< what gateways and DNS servers shall serve once creations are healthy
   bool state_changes = false;     ///< `state` differs from World::latest
   bool complete = true;           ///< false: room was short, another round must follow this one
   std::vector<std::string> warnings;
-  std::vector<std::string> problems;  ///< not empty: this cannot be done as it is; each says why and what would help
+  std::vector<std::string> left_undone;  ///< what should move or be started and finds no room, each with its reason
+  std::vector<std::string> problems;     ///< not empty: this cannot be done as it is; each says why and what would help
 
   [[nodiscard]] bool empty() const { return creations.empty() && removals.empty() && !state_changes; }
 };

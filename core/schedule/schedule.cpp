@@ -21,6 +21,7 @@ std::string mebibytes(std::uint64_t bytes) { return std::to_string(bytes >> 20) 
 
 /// What stands against this node; empty: it fits.
 std::string obstacle(const Need& need, const Room& room) {
+  if (!room.closed.empty()) return room.closed;
   for (const auto& [key, value] : need.labels) {
     const auto found = room.labels.find(key);
     if (found == room.labels.end() || found->second != value) return "has no label " + key + "=" + value;

@@ -33,6 +33,7 @@ class Ports {
 /// What one machine offers and what is taken of it. Zero capacity: none of it is offered.
 struct Room {
   std::string node;
+  std::string closed;  ///< why nothing is to be placed here, e.g. "is cordoned"; empty: it may be
   std::map<std::string, std::string> labels;
   std::uint64_t cpu_millis = 0;
   std::uint64_t memory_bytes = 0;

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
+#include <utility>
 
 #include "plan/routing.hpp"
 
@@ -277,6 +279,193 @@ TEST(Plan, NodesThatShareAnAddressNeverShareAPort) {
   Lab lab(cluster);
   const Plan plan = lab.plan({service_of("web", 4)});
   EXPECT_THAT(routed_endpoints(plan.state), SizeIs(4));
+}
+
+void set_apart(Lab& lab, const std::string& node, model::Mark mark) { lab.view(node).mark = {node, mark, "", "", 0}; }
+
+TEST(Nodes, ACordonedOneKeepsWhatItRunsAndGetsNothingNew) {
+  Lab lab(cluster_of({"a", "b"}));
+  lab.carry_out(lab.plan({service_of("web", 2)}));
+  set_apart(lab, "a", model::Mark::cordoned);
+  EXPECT_TRUE(lab.plan({service_of("web", 2)}).empty());
+  const Plan more = lab.plan({service_of("web", 4)});
+  EXPECT_THAT(nodes_of(more.creations), ElementsAre("b", "b"));
+  EXPECT_THAT(more.kept, SizeIs(2));
+}
+
+TEST(Nodes, WithoutAnotherTheProblemSaysWhyNothingIsPlacedThere) {
+  Lab lab(cluster_of({"a"}));
+  set_apart(lab, "a", model::Mark::cordoned);
+  EXPECT_THAT(lab.plan({service_of("web", 1)}).problems,
+              ElementsAre("service 'web' lacks room for 1 of its 1 instances: a: is cordoned. Add a node, or lower the "
+                          "service's replicas, memory or cpu"));
+}
+
+TEST(Nodes, WhatADrainedOneRunsMovesElsewhere) {
+  Lab lab(cluster_of({"a", "b", "c"}));
+  lab.carry_out(lab.plan({service_of("web", 3)}));
+  set_apart(lab, "b", model::Mark::draining);
+  const Plan plan = lab.plan({service_of("web", 3)});
+  EXPECT_THAT(nodes_of(plan.creations), ElementsAre("a"));
+  ASSERT_THAT(plan.removals, SizeIs(1));
+  EXPECT_EQ(plan.removals[0].placed.node, "b");
+  EXPECT_EQ(to_string(plan.removals[0].cause), "its node is drained");
+  EXPECT_EQ(scaled_down_percent(plan), 0u);
+  lab.carry_out(plan);
+  EXPECT_TRUE(lab.plan({service_of("web", 3)}).empty());
+}
+
+TEST(Nodes, WhatFindsNoRoomElsewhereStaysOnADrainedOneAndSaysWhy) {
+  Lab lab(cluster_of({"a", "b"}));
+  auto service = service_of("web", 4);
+  service.memory_bytes = 1536 * mib;  // room for two on each
+  lab.carry_out(lab.plan({service}));
+  set_apart(lab, "b", model::Mark::draining);
+  const Plan plan = lab.plan({service});
+  EXPECT_TRUE(plan.empty());
+  EXPECT_TRUE(plan.complete);
+  EXPECT_THAT(plan.problems, IsEmpty());
+  EXPECT_THAT(plan.left_undone,
+              ElementsAre("web: 2 instances stay on b: a: needs 1536 MiB of memory, 1024 MiB free; b: "
+                          "is draining"));
+  EXPECT_THAT(plan.kept, SizeIs(4));
+}
+
+TEST(Nodes, AnUpdateAndADrainThatShareTheRoomGoInRounds) {
+  Lab lab(cluster_of({"a", "b"}));
+  auto moving = service_of("api", 1);
+  moving.memory_bytes = 2048 * mib;
+  moving.node_labels = {};
+  auto leaving = service_of("web", 1);
+  leaving.memory_bytes = 3072 * mib;
+  lab.carry_out(lab.plan({moving, leaving}));
+  const auto drained = lab.view("a").instances.front().labels.at("k4t.service") == "api" ? "a" : "b";
+  set_apart(lab, drained, model::Mark::draining);
+  const Plan first = lab.plan({moving});  // web is deleted, and only then there is room for api
+  EXPECT_FALSE(first.complete);
+  EXPECT_THAT(first.creations, IsEmpty());
+  lab.carry_out(first);
+  const Plan second = lab.plan({moving});
+  EXPECT_TRUE(second.complete);
+  EXPECT_THAT(second.left_undone, IsEmpty());
+  EXPECT_THAT(second.creations, SizeIs(1));
+}
+
+TEST(Nodes, WhatALostOneRanIsPlacedAnewAndItsEndpointsAreNoLongerRouted) {
+  Lab lab(cluster_of({"a", "b"}));
+  const std::vector<model::Service> wish{service_of("web", 2)};
+  lab.carry_out(lab.plan(wish));
+  lab.world().last_known = lab.plan(wish).kept;
+  lab.view("b").problem = Error{Status::unavailable, "no route to host", {}};
+  const auto instances = std::exchange(lab.view("b").instances, {});
+  EXPECT_TRUE(lab.plan(wish).empty()) << "it may be back in a moment";
+  set_apart(lab, "b", model::Mark::lost);
+  const Plan plan = lab.plan(wish);
+  EXPECT_THAT(nodes_of(plan.creations), ElementsAre("a"));
+  EXPECT_THAT(plan.removals, IsEmpty()) << "nothing there can be called";
+  ASSERT_THAT(plan.given_up, SizeIs(1));
+  EXPECT_THAT(routed_endpoints(plan.state),
+              ElementsAre(gateway::Endpoint{"192.0.2.1", 20000}, gateway::Endpoint{"192.0.2.1", 20001}));
+  lab.carry_out(plan);
+
+  lab.view("b").problem.reset();
+  lab.view("b").instances = instances;
+  const Plan back = lab.plan(wish);
+  ASSERT_THAT(back.removals, SizeIs(1)) << "never doubled";
+  EXPECT_EQ(back.removals[0].placed.node, "b");
+  EXPECT_EQ(to_string(back.removals[0].cause), "its node was lost and has returned");
+  EXPECT_EQ(scaled_down_percent(back), 0u);
+  EXPECT_THAT(back.creations, IsEmpty());
+  EXPECT_FALSE(back.state_changes);
+}
+
+TEST(Nodes, WhatReturnsWithALostOneIsUsedWhereItIsStillMissing) {
+  Lab lab(cluster_of({"a", "b"}));
+  const std::vector<model::Service> wish{service_of("web", 2)};
+  lab.carry_out(lab.plan(wish));
+  set_apart(lab, "b", model::Mark::lost);
+  EXPECT_TRUE(lab.plan(wish).empty()) << "it was back before anything was placed anew";
+}
+
+TEST(Nodes, OfAServiceWithoutRoutesTheNewInstanceStaysWhenTheOldOneReturns) {
+  Lab lab(cluster_of({"a", "b"}));
+  auto service = service_of("job", 1);
+  service.expose.clear();
+  lab.carry_out(lab.plan({service}));
+  lab.view("a").instances[0].started_at_s = 1;
+  const auto old = std::exchange(lab.view("a").instances, {});
+  lab.view("a").problem = Error{Status::unavailable, "no route to host", {}};
+  set_apart(lab, "a", model::Mark::lost);
+  lab.carry_out(lab.plan({service}));
+  lab.view("b").instances[0].started_at_s = 2;
+  lab.view("a").problem.reset();
+  lab.view("a").instances = old;
+  const Plan back = lab.plan({service});
+  ASSERT_THAT(back.removals, SizeIs(1));
+  EXPECT_EQ(back.removals[0].placed.node, "a");
+}
+
+TEST(Nodes, ARepairGoesAsFarAsThereIsRoom) {
+  Lab lab(cluster_of({"a", "b"}));
+  auto service = service_of("web", 4);
+  service.memory_bytes = 1024 * mib;
+  lab.carry_out(lab.plan({service}));
+  service.replicas = 6;
+  lab.world().as_room_allows = true;
+  set_apart(lab, "b", model::Mark::cordoned);
+  const Plan plan = lab.plan({service});
+  EXPECT_THAT(plan.creations, SizeIs(2));
+  lab.carry_out(plan);
+  service.replicas = 9;
+  const Plan more = lab.plan({service});
+  EXPECT_THAT(more.problems, IsEmpty());
+  EXPECT_THAT(more.left_undone, Contains(HasSubstr("service 'web' lacks room for")));
+}
+
+/// Plays a plan in its order and tells the fewest instances that were alive at any moment.
+std::size_t fewest_alive(Lab& lab, const Plan& plan, const std::string& service) {
+  std::size_t alive = 0;
+  for (const auto& view : lab.world().nodes) {
+    alive += static_cast<std::size_t>(
+        std::count_if(view.instances.begin(), view.instances.end(), [&](const runtime::Instance& instance) {
+          return instance.phase == runtime::Phase::running && instance.labels.at("k4t.service") == service;
+        }));
+  }
+  alive += plan.creations.size();
+  std::size_t fewest = alive;
+  for (const auto& removal : plan.removals) {
+    if (removal.placed.service == service && removal.placed.alive()) fewest = std::min(fewest, --alive);
+  }
+  return fewest;
+}
+
+TEST(Nodes, WithRoomADrainNeverLeavesFewerInstancesThanWantedAndNoRouteToNowhere) {
+  for (unsigned seed = 0; seed < 400; ++seed) {
+    std::mt19937 random(seed);
+    const auto draw = [&random](unsigned below) { return random() % below; };
+    Lab lab(cluster_of({"a", "b", "c", "d"}));
+    const std::uint32_t replicas = 1 + draw(6);
+    auto service = service_of("web", replicas);
+    service.memory_bytes = (1 + draw(3)) * 256 * mib;
+    lab.carry_out(lab.plan({service}));
+    const std::string names = "abcd";
+    for (unsigned i = 0; i < 1 + draw(2); ++i) {
+      set_apart(lab, std::string(1, names[draw(4)]), draw(3) == 0 ? model::Mark::cordoned : model::Mark::draining);
+    }
+    int rounds = 0;
+    for (Plan plan = lab.plan({service}); !plan.empty(); plan = lab.plan({service})) {
+      ASSERT_THAT(plan.problems, IsEmpty()) << seed;
+      ASSERT_GE(fewest_alive(lab, plan, "web"), replicas) << seed;
+      lab.carry_out(plan);
+      ASSERT_EQ(routed_endpoints(plan.state).size(), replicas) << seed;
+      ASSERT_LT(++rounds, 5) << seed;
+    }
+    for (const auto& view : lab.world().nodes) {
+      if (view.mark && view.mark->mark == model::Mark::draining) {
+        EXPECT_THAT(view.instances, IsEmpty()) << seed;
+      }
+    }
+  }
 }
 
 TEST(Plan, TooLongAnInstanceNameIsAProblem) {

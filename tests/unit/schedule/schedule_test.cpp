@@ -89,6 +89,15 @@ TEST(Schedule, OnlyNodesWithEveryLabelAreTaken) {
   EXPECT_EQ(explain(labelled, rooms), "a: has no label zone=z2; b: has no label zone=z2");
 }
 
+TEST(Schedule, PlacesNothingOnAClosedNodeAndSaysWhy) {
+  std::vector<Room> rooms{room("a"), room("b")};
+  rooms[0].closed = "is cordoned";
+  EXPECT_EQ(place(need(), rooms)->node, "b");
+  rooms[1].closed = "is draining";
+  EXPECT_FALSE(place(need(), rooms));
+  EXPECT_EQ(explain(need(), rooms), "a: is cordoned; b: is draining");
+}
+
 TEST(Schedule, WithoutAnyNodeItSaysSo) {
   std::vector<Room> none;
   EXPECT_FALSE(place(need(), none));
