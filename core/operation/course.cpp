@@ -46,6 +46,14 @@ Result<void> check_removal_limit(const model::Cluster& cluster, const Plan& plan
                {}};
 }
 
+std::vector<std::string> returned_nodes(const std::vector<plan::NodeView>& views) {
+  std::vector<std::string> returned;
+  for (const auto& view : views) {
+    if (!view.problem && view.mark && view.mark->mark == model::Mark::lost) returned.push_back(view.name);
+  }
+  return returned;
+}
+
 Error problems_error(const plan::Plan& plan) {
   Error error{k4t::Status::invalid_argument, plan.problems.front(), {}};
   for (std::size_t i = 1; i < plan.problems.size(); ++i) {
@@ -73,6 +81,8 @@ Result<void> Conductor::run_rounds(Course& course) {
 /// True: nothing is left to be done after it.
 Result<bool> Conductor::run_round(Course& course) {
   K4T_ASSIGN(auto world, observe_world(env_, run_.latest()));
+  world.as_room_allows = course.as_room_allows;
+  const auto returned = returned_nodes(world.nodes);
   K4T_ASSIGN(const Plan plan, start_instances(course, std::move(world)));
   for (const auto& warning : plan.warnings) env_.reporter.warning(warning);
   if (env_.interrupted) return interrupted_error();
@@ -86,7 +96,12 @@ Result<bool> Conductor::run_round(Course& course) {
   K4T_TRY(catch_up_members());
   K4T_TRY(retire(course, plan));
   K4T_TRY(remember(env_, read_nodes(env_)));
-  return plan.complete;
+  K4T_TRY(forget_given_up(env_, plan));
+  course.left_undone = plan.left_undone;
+  if (!plan.complete) return false;
+  // All that ran there is either wanted or gone by now.
+  for (const auto& node : returned) K4T_TRY(env_.store.remove_mark(node));
+  return true;
 }
 
 Result<void> Conductor::catch_up_members() {
@@ -142,7 +157,7 @@ Result<void> Conductor::clear_conflicts(const Course& course, World& world) {
   }
   K4T_TRY(remove_instances(env_, failed, course.wanted));
   world.nodes = read_nodes(env_);
-  return {};
+  return add_marks(env_, world.nodes);
 }
 
 Result<void> Conductor::decide(Course& course, const Plan& plan) {

@@ -24,13 +24,17 @@ inline constexpr const char* undoing = "undoing";    ///< it will be undone
 
 struct Course {
   std::int64_t id = 0;
-  std::string label;                   ///< what its instances carry
-  std::vector<model::Service> wanted;  ///< all services once it is done
-  std::vector<model::Service> former;  ///< all services before it, for how those that go are drained
-  std::optional<Error> unreadable;     ///< the journal's entry is damaged: what is wanted is not known
-  std::set<std::string> touched;       ///< nodes on which it may have made instances
-  bool force = false;                  ///< the removal limit does not count
-  bool proposed = false;               ///< a vote may have been cast: only the witnesses know
+  std::string label;                          ///< what its instances carry
+  std::vector<model::Service> wanted;         ///< all services once it is done
+  std::vector<model::Service> former;         ///< all services before it, for how those that go are drained
+  std::optional<Error> unreadable;            ///< the journal's entry is damaged: what is wanted is not known
+  std::set<std::string> touched;              ///< nodes on which it may have made instances
+  bool force = false;                         ///< the removal limit does not count
+  bool as_room_allows = false;                ///< see plan::World
+  std::vector<model::NodeMark> marks;         ///< how it sets nodes apart
+  std::vector<model::NodeMark> former_marks;  ///< of the same nodes before it, as far as they had one
+  std::vector<std::string> left_undone;       ///< by its last round: see plan::Plan
+  bool proposed = false;                      ///< a vote may have been cast: only the witnesses know
   bool decided = false;
 };
 
@@ -44,6 +48,9 @@ enum class Fate {
 /// INVALID_ARGUMENT: the plan scales down more than the cluster's limit allows without --force.
 Result<void> check_removal_limit(const model::Cluster& cluster, const plan::Plan& plan);
 
+/// Nodes that were lost and answer.
+std::vector<std::string> returned_nodes(const std::vector<plan::NodeView>& views);
+
 /// All problems of a plan that cannot be done, as one error.
 Error problems_error(const plan::Plan& plan);
 
@@ -56,8 +63,8 @@ class Conductor {
   /// Both outlive this. Everything here requires that `run` has begun, so that latest() is the truth.
   Conductor(const Environment& environment, Run& run) : env_(environment), run_(run) {}
 
-  /// Notes a new operation in the journal.
-  Result<Course> begin(std::vector<model::Service> wanted, std::vector<model::Service> former, bool force);
+  /// Notes a new operation in the journal, and its marks. `draft`: what it wants, and how.
+  Result<Course> begin(const std::string& kind, Course draft);
   /// Reads an operation back from the journal. An error: the journal cannot be read now.
   Result<Course> resume(const store::Operation& operation);
   Result<Fate> fate_of(const store::Operation& operation);
@@ -92,6 +99,7 @@ class Conductor {
   Result<void> await_ttl(const std::vector<plan::Placed>& going);
   Result<void> reserve(const std::vector<gateway::Endpoint>& endpoints, std::uint64_t removed_in);
   Result<void> undo(const Course& course);
+  Result<void> take_back_marks(const Course& course);
   Result<void> note_done(const Course& course);
 
   const Environment& env_;

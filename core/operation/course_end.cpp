@@ -21,6 +21,12 @@ std::string routing_digest(const model::State& state) {
   return sha256_hex(Json(state.gateways).dump() + '\n' + Json(state.dns).dump());
 }
 
+const model::NodeMark* mark_of(const std::vector<model::NodeMark>& marks, const std::string& node) {
+  const auto found =
+      std::find_if(marks.begin(), marks.end(), [&](const model::NodeMark& mark) { return mark.node == node; });
+  return found == marks.end() ? nullptr : &*found;
+}
+
 std::string label_of(std::int64_t id, const std::string& run) { return std::to_string(id) + '-' + run.substr(0, 8); }
 
 /// A member of a journal entry that may be damaged.
@@ -34,13 +40,22 @@ Result<T> read_member(const Json& object, const char* name) {
 
 }  // namespace
 
-Result<Course> Conductor::begin(std::vector<model::Service> wanted, std::vector<model::Service> former, bool force) {
-  Course course;
-  course.wanted = std::move(wanted);
-  course.former = std::move(former);
-  course.force = force;
-  const Json arguments{{"wanted", course.wanted}, {"former", course.former}, {"run", env_.run}};
-  K4T_ASSIGN(course.id, env_.store.begin_operation("apply", arguments, phase::started, env_.now_s()));
+Result<Course> Conductor::begin(const std::string& kind, Course draft) {
+  Course course = std::move(draft);
+  K4T_ASSIGN(const auto marks, env_.store.marks());
+  for (const auto& mark : marks) {
+    if (mark_of(course.marks, mark.node) != nullptr) course.former_marks.push_back(mark);
+  }
+  Json arguments{{"wanted", course.wanted}, {"former", course.former}, {"run", env_.run}};
+  if (!course.marks.empty()) arguments["marks"] = course.marks;
+  if (!course.former_marks.empty()) arguments["former_marks"] = course.former_marks;
+  if (course.as_room_allows) arguments["as_room_allows"] = true;
+  const auto noted = env_.store.atomically([&]() -> Result<void> {
+    K4T_ASSIGN(course.id, env_.store.begin_operation(kind, arguments, phase::started, env_.now_s()));
+    for (const auto& mark : course.marks) K4T_TRY(env_.store.put_mark(mark));
+    return {};
+  });
+  K4T_TRY(noted);
   course.label = label_of(course.id, env_.run);
   return course;
 }
@@ -66,6 +81,15 @@ Result<Course> Conductor::resume(const store::Operation& operation) {
   }
   if (auto former = read_member<std::vector<model::Service>>(operation.arguments, "former")) {
     course.former = *std::move(former);
+  }
+  if (operation.arguments.contains("marks")) {
+    K4T_ASSIGN(course.marks, read_member<std::vector<model::NodeMark>>(operation.arguments, "marks"));
+  }
+  if (operation.arguments.contains("former_marks")) {
+    K4T_ASSIGN(course.former_marks, read_member<std::vector<model::NodeMark>>(operation.arguments, "former_marks"));
+  }
+  if (operation.arguments.contains("as_room_allows")) {
+    K4T_ASSIGN(course.as_room_allows, read_member<bool>(operation.arguments, "as_room_allows"));
   }
   K4T_ASSIGN(const auto steps, env_.store.steps(operation.id));
   for (const auto& step : steps) {
@@ -118,6 +142,18 @@ Result<void> Conductor::undo(const Course& course) {
   return {};
 }
 
+/// Those that nobody has changed since.
+Result<void> Conductor::take_back_marks(const Course& course) {
+  K4T_ASSIGN(const auto now, env_.store.marks());
+  for (const auto& mark : course.marks) {
+    const auto* present = mark_of(now, mark.node);
+    if (present == nullptr || !(*present == mark)) continue;
+    const auto* former = mark_of(course.former_marks, mark.node);
+    K4T_TRY(former == nullptr ? env_.store.remove_mark(mark.node) : env_.store.put_mark(*former));
+  }
+  return {};
+}
+
 Result<void> Conductor::close(const Course& course, const std::string& word) {
   return env_.store.end_operation(course.id, word, env_.now_s());
 }
@@ -139,11 +175,18 @@ Result<void> Conductor::note_done(const Course& course) {
 Report Conductor::end(Course& course, const Result<void>& outcome) {
   if (outcome) {
     if (const auto noted = note_done(course); !noted) return report(Ending::unfinished, noted.error());
-    return report(ending_of_members());
+    auto done = report(ending_of_members());
+    if (course.as_room_allows) done.left_undone = course.left_undone;
+    return done;
   }
   if (course.decided || course.proposed) return report(Ending::unfinished, outcome.error());
   auto undone = undo(course);
-  if (undone) undone = close(course, "failed: " + outcome.error().message);
+  if (undone) {
+    undone = env_.store.atomically([&]() -> Result<void> {
+      K4T_TRY(take_back_marks(course));
+      return close(course, "failed: " + outcome.error().message);
+    });
+  }
   if (undone) return report(Ending::failed, outcome.error());
   env_.reporter.warning(undone.error().message);
   return report(Ending::unfinished, outcome.error());

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct Environment {
   std::function<store::Seconds()> now_s{};
   /// Between two looks at something that announces nothing.
   std::function<void(std::chrono::milliseconds)> pause{};
+  std::set<std::string> added_nodes{};  ///< those of the cluster that k4t.toml does not name
 };
 
 /// How an operation ends that the user asked to stop.

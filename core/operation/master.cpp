@@ -5,6 +5,7 @@
 
 #include "operation/course.hpp"
 #include "operation/difference.hpp"
+#include "operation/node_set.hpp"
 #include "operation/nodes.hpp"
 #include "operation/observed.hpp"
 #include "operation/run.hpp"
@@ -38,6 +39,8 @@ class Master::Impl {
   Result<Report> recover();
   Result<Preview> preview(const Change& change);
   Result<Report> apply(const Change& change, const ApplyOptions& options);
+  Result<Report> drain(const std::vector<std::string>& nodes, const std::string& why, const ApplyOptions& options);
+  Result<Report> repair(const std::vector<std::string>& nodes, const std::string& why, const ApplyOptions& options);
   Result<Report> sync(bool repair);
   Result<Status> status();
 
@@ -54,7 +57,11 @@ class Master::Impl {
   Result<void> finish(Course& course, Settled& settled);
   Report report_of(const Settled& settled);
   Report follow_wish(Report report);
+  Report nothing_done(const Preview& preview, const Change& change) const;
+  Result<Report> do_small_things(const Preview& preview, const Change& change);
   Report nothing_done(const txn::Assessment& assessment) const;
+  Result<void> require_metadata(const std::vector<plan::NodeView>& views) const;
+  Result<void> preview_marks(const Change& change, plan::World& world, Preview& preview) const;
   std::optional<Error> objection(const Preview& preview, const ApplyOptions& options) const;
   void warn_of_missing_capabilities(const plan::Plan& plan, Preview& preview) const;
 
@@ -81,7 +88,9 @@ Result<Preview> Master::Impl::preview(const Change& change) {
   preview.services = merge(before, change);
   preview.declarations_change = !(preview.services == before);
   K4T_ASSIGN(preview.assessment, run_.assess());
-  K4T_ASSIGN(const auto world, observe_world(env_, preview.assessment.latest));
+  K4T_ASSIGN(auto world, observe_world(env_, preview.assessment.latest));
+  world.as_room_allows = change.as_room_allows;
+  K4T_TRY(preview_marks(change, world, preview));
   preview.plan = plan::make_plan(with_decided_witnesses(env_.cluster, preview.assessment.latest), preview.services,
                                  world, "preview", env_.draw_id);
   preview.differences = routing_difference(world.latest.value_or(model::State{}), preview.plan.state);
@@ -125,20 +134,114 @@ Result<Report> Master::Impl::apply(const Change& change, const ApplyOptions& opt
   if (settled.left) env_.reporter.warning(settled.left->message);
   K4T_ASSIGN(const auto before, preview(change));
   if (before.nothing_to_do() && !before.assessment.unfinished) {
-    return settled.left ? report_of(settled) : nothing_done(before.assessment);
+    return settled.left ? report_of(settled) : nothing_done(before, change);
   }
   if (auto why = objection(before, options)) return conductor_.report(Ending::failed, *std::move(why));
-  if (before.only_witnesses()) {
-    if (auto begun = run_.begin(); !begun) return conductor_.report(Ending::failed, begun.error());
-    return follow_wish(conductor_.report(conductor_.ending_of_members()));
-  }
-  K4T_ASSIGN(const auto former, env_.store.services());
+  if (before.only_small_things() && !before.assessment.unfinished) return do_small_things(before, change);
+  Course draft;
+  draft.wanted = before.services;
+  K4T_ASSIGN(draft.former, env_.store.services());
+  draft.marks = before.marks;
+  draft.as_room_allows = change.as_room_allows;
+  draft.force = options.force;
   // Before the journal: who cannot begin has nothing to undo.
   if (auto begun = run_.begin(); !begun) return conductor_.report(Ending::failed, begun.error());
-  auto course = conductor_.begin(before.services, former, options.force);
+  auto course = conductor_.begin(change.kind, std::move(draft));
   if (!course) return conductor_.report(Ending::failed, course.error());
   const auto outcome = conductor_.run_rounds(*course);
   return follow_wish(conductor_.end(*course, outcome));
+}
+
+/// What needs no operation: words about nodes are the master's own, and witnesses have versions of their own.
+Result<Report> Master::Impl::do_small_things(const Preview& preview, const Change& change) {
+  const auto noted = env_.store.atomically([&]() -> Result<void> {
+    for (const auto& mark : preview.marks) K4T_TRY(env_.store.put_mark(mark));
+    for (const auto& node : preview.returned) K4T_TRY(env_.store.remove_mark(node));
+    return {};
+  });
+  K4T_TRY(noted);
+  if (preview.witnesses.empty()) {
+    auto report = nothing_done(preview, change);
+    if (report.ending == Ending::unchanged) report.ending = Ending::done;
+    return report;
+  }
+  if (auto begun = run_.begin(); !begun) return conductor_.report(Ending::failed, begun.error());
+  return follow_wish(conductor_.report(conductor_.ending_of_members()));
+}
+
+Report Master::Impl::nothing_done(const Preview& preview, const Change& change) const {
+  Report report = nothing_done(preview.assessment);
+  if (change.as_room_allows) report.left_undone = preview.plan.left_undone;
+  return report;
+}
+
+/// The world as it will be once the change has set nodes apart.
+Result<void> Master::Impl::preview_marks(const Change& change, plan::World& world, Preview& preview) const {
+  for (const auto& mark : change.marks) {
+    const auto view = std::find_if(world.nodes.begin(), world.nodes.end(),
+                                   [&](const plan::NodeView& one) { return one.name == mark.node; });
+    if (view == world.nodes.end()) return require_nodes(env_, {mark.node});
+    if (view->mark && view->mark->mark == mark.mark && (mark.why.empty() || view->mark->why == mark.why)) continue;
+    view->mark = mark;
+    preview.marks.push_back(mark);
+  }
+  preview.returned = returned_nodes(world.nodes);
+  return {};
+}
+
+/// What is not declared is removed by every change. Without service files only the store says what is declared, and one
+/// that knows of no command at all has not seen how these instances came to be.
+Result<void> Master::Impl::require_metadata(const std::vector<plan::NodeView>& views) const {
+  const bool empty =
+      std::all_of(views.begin(), views.end(), [](const plan::NodeView& view) { return view.instances.empty(); });
+  if (empty) return {};
+  K4T_ASSIGN(const auto operations, env_.store.operations(1));
+  if (!operations.empty()) return {};
+  return Error{k4t::Status::conflict,
+               "instances of the cluster run, but this master's metadata knows of no command that made any: bring the "
+               "metadata back, or `k4t apply` all service files first",
+               {}};
+}
+
+Result<Report> Master::Impl::drain(const std::vector<std::string>& nodes, const std::string& why,
+                                   const ApplyOptions& options) {
+  K4T_TRY(require_nodes(env_, nodes));
+  auto views = read_nodes(env_);
+  read_again(env_, views);
+  K4T_TRY(require_metadata(views));
+  Change change{{}, {}, {}, true, "drain"};
+  for (const auto& view : views) {
+    if (std::find(nodes.begin(), nodes.end(), view.name) == nodes.end()) continue;
+    if (view.problem) {
+      return Error{k4t::Status::unavailable,
+                   "what runs on node '" + view.name +
+                       "' cannot be read, so it cannot be moved: " + view.problem->message +
+                       "; if it is gone for good, `k4t repair " + view.name + "` places it anew elsewhere",
+                   view.problem->detail};
+    }
+    change.marks.push_back({view.name, model::Mark::draining, why, env_.holder, env_.now_s()});
+  }
+  return apply(change, options);
+}
+
+Result<Report> Master::Impl::repair(const std::vector<std::string>& nodes, const std::string& why,
+                                    const ApplyOptions& options) {
+  K4T_TRY(require_nodes(env_, nodes));
+  auto views = read_nodes(env_);
+  read_again(env_, views);
+  K4T_TRY(require_metadata(views));
+  Change change{{}, {}, {}, true, "repair"};
+  for (const auto& view : views) {
+    const bool named = std::find(nodes.begin(), nodes.end(), view.name) != nodes.end();
+    if (!view.problem && named) {
+      return Error{k4t::Status::conflict,
+                   "node '" + view.name + "' answers, so it is not lost; `k4t node drain " + view.name + "` empties it",
+                   {}};
+    }
+    if (!view.problem || (!named && !nodes.empty())) continue;
+    change.marks.push_back({view.name, model::Mark::lost, why, env_.holder, env_.now_s()});
+  }
+  return apply(change, options);
 }
 
 /// Makes the witnesses of k4t.toml the decided ones, in a version of its own: a wrong address there stops no deploy.
@@ -269,13 +372,16 @@ Result<Status> Master::Impl::status() {
   K4T_ASSIGN(status.unfinished, env_.store.unfinished_operations());
   K4T_ASSIGN(status.assessment, run_.look());
   status.nodes = read_nodes(env_);
+  K4T_TRY(add_marks(env_, status.nodes));
   status.instances = placed_instances(env_, status.nodes);
   K4T_ASSIGN(status.decisions, decisions(env_.store));
   K4T_ASSIGN(status.contacts, contacts(env_.store));
   status.now_s = env_.now_s();
-  if (auto noted = note_contacts(env_.store, status.assessment.members, status.now_s); !noted) {
-    env_.reporter.warning(noted.error().message);
-  }
+  const auto noted = env_.store.atomically([&]() -> Result<void> {
+    K4T_TRY(remember(env_, status.nodes));
+    return note_contacts(env_.store, status.assessment.members, status.now_s);
+  });
+  if (!noted) env_.reporter.warning(noted.error().message);
   return status;
 }
 
@@ -286,6 +392,14 @@ Result<Report> Master::recover() { return impl_->recover(); }
 Result<Preview> Master::preview(const Change& change) { return impl_->preview(change); }
 Result<Report> Master::apply(const Change& change, const ApplyOptions& options) {
   return impl_->apply(change, options);
+}
+Result<Report> Master::drain(const std::vector<std::string>& nodes, const std::string& why,
+                             const ApplyOptions& options) {
+  return impl_->drain(nodes, why, options);
+}
+Result<Report> Master::repair(const std::vector<std::string>& nodes, const std::string& why,
+                              const ApplyOptions& options) {
+  return impl_->repair(nodes, why, options);
 }
 Result<Report> Master::sync(bool repair) { return impl_->sync(repair); }
 Result<Status> Master::status() { return impl_->status(); }

@@ -20,6 +20,10 @@ namespace k4t::operation {
 struct Change {
   std::vector<model::Service> put;   ///< added, or replaced by name
   std::vector<std::string> removed;  ///< names
+  /// How nodes are set apart by it; taken back if it is undone.
+  std::vector<model::NodeMark> marks{};
+  bool as_room_allows = false;  ///< see plan::World
+  std::string kind = "apply";   ///< the command's name in the journal
 };
 
 enum class Ending {
@@ -41,6 +45,8 @@ struct Report {
   txn::EntryPtr latest;
   /// Of a change: its record is on no machine besides the master as far as is known.
   bool single_copy = false;
+  /// Of a change that goes as far as room allows: see plan::Plan.
+  std::vector<std::string> left_undone{};
 };
 
 /// What a change would do, without doing it.
@@ -52,13 +58,13 @@ struct Preview {
   std::vector<std::string> witnesses;    ///< how the set of witnesses is to follow k4t.toml, for people
   bool declarations_change = false;      ///< some service is declared otherwise than before
   bool catch_up = false;                 ///< a participant that answers is behind, blank or half-way
+  std::vector<model::NodeMark> marks{};  ///< how nodes will be set apart and are not yet
+  std::vector<std::string> returned{};   ///< nodes that were lost and answer: what they still run is tidied up
   [[nodiscard]] bool nothing_to_do() const {
-    return plan.empty() && !declarations_change && !catch_up && witnesses.empty();
+    return only_small_things() && witnesses.empty() && marks.empty() && returned.empty();
   }
-  /// Only the witnesses are to change.
-  [[nodiscard]] bool only_witnesses() const {
-    return plan.empty() && !declarations_change && !catch_up && !witnesses.empty();
-  }
+  /// Neither instances nor what is served are to change.
+  [[nodiscard]] bool only_small_things() const { return plan.empty() && !declarations_change && !catch_up; }
 };
 
 struct ApplyOptions {
@@ -96,6 +102,15 @@ class Master {
 
   /// Recovers first where needed.
   Result<Report> apply(const Change& change, const ApplyOptions& options);
+
+  /// Moves what the nodes run elsewhere, as far as there is room, and gives them nothing new until they are uncordoned.
+  /// INVALID_ARGUMENT: there is no such node. UNAVAILABLE: one cannot be read. CONFLICT: the store was lost.
+  Result<Report> drain(const std::vector<std::string>& nodes, const std::string& why, const ApplyOptions& options);
+
+  /// Brings what is to what is declared, as far as there is room. Nodes that cannot be read, even when asked twice, are
+  /// declared lost: all of them, or where `nodes` names some, those. CONFLICT: a named one answers, or the store was
+  /// lost.
+  Result<Report> repair(const std::vector<std::string>& nodes, const std::string& why, const ApplyOptions& options);
 
   /// Brings participants that have returned to the latest version; with `repair` also those whose content drifted.
   Result<Report> sync(bool repair);

@@ -15,6 +15,8 @@ using std::chrono::milliseconds;
 /// An engine's throughput hardly grows beyond this many calls at once.
 constexpr std::size_t calls_per_node = 4;
 constexpr std::size_t most_calls = 64;
+/// Threads that only wait cost little; a node behind a silent one in a queue would cost that one's deadline too.
+constexpr std::size_t most_reads = 1024;
 constexpr milliseconds health_poll = milliseconds(100);
 constexpr milliseconds drain_poll = milliseconds(100);
 
@@ -230,28 +232,46 @@ std::uint32_t stop_timeout_s(const plan::Placed& placed, const std::vector<model
   return longest;
 }
 
+plan::NodeView read_node(const Environment& environment, drivers::NodeClient& node) {
+  plan::NodeView view;
+  view.name = node.config().name;
+  auto info = node.info();
+  if (!info) {
+    view.problem = info.error();
+    return view;
+  }
+  view.info = *std::move(info);
+  auto instances = node.list(environment.cluster.name);
+  if (instances) {
+    view.instances = *std::move(instances);
+  } else {
+    view.problem = instances.error();
+  }
+  return view;
+}
+
 }  // namespace
 
 std::vector<plan::NodeView> read_nodes(const Environment& environment) {
   std::vector<drivers::NodeClient*> nodes;
   for (const auto& node : environment.fleet.nodes()) nodes.push_back(node.get());
-  return platform::parallel_map(nodes, most_calls, [&](drivers::NodeClient* node) {
-    plan::NodeView view;
-    view.name = node->config().name;
-    auto info = node->info();
-    if (!info) {
-      view.problem = info.error();
-      return view;
-    }
-    view.info = *std::move(info);
-    auto instances = node->list(environment.cluster.name);
-    if (instances) {
-      view.instances = *std::move(instances);
-    } else {
-      view.problem = instances.error();
-    }
-    return view;
+  return platform::parallel_map(nodes, most_reads,
+                                [&](drivers::NodeClient* node) { return read_node(environment, *node); });
+}
+
+void read_again(const Environment& environment, std::vector<plan::NodeView>& views) {
+  std::vector<plan::NodeView*> failed;
+  for (auto& view : views) {
+    if (view.problem) failed.push_back(&view);
+  }
+  const auto again = platform::parallel_map(failed, most_reads, [&](const plan::NodeView* view) {
+    return read_node(environment, *environment.fleet.node(view->name));
   });
+  for (std::size_t i = 0; i < failed.size(); ++i) {
+    const auto mark = failed[i]->mark;
+    *failed[i] = again[i];
+    failed[i]->mark = mark;
+  }
 }
 
 std::vector<plan::Placed> placed_instances(const Environment& environment, const std::vector<plan::NodeView>& views) {

@@ -11,8 +11,12 @@
 
 namespace k4t::operation {
 
-/// Reads all nodes at once. A node that cannot be read is there with its problem.
+/// Reads all nodes at once, each within its own deadline. A node that cannot be read is there with its problem. Marks
+/// are not filled in.
 std::vector<plan::NodeView> read_nodes(const Environment& environment);
+
+/// Asks those that could not be read once more.
+void read_again(const Environment& environment, std::vector<plan::NodeView>& views);
 
 /// This cluster's instances among what was read; those with malformed labels are left out (the plan warns of them).
 std::vector<plan::Placed> placed_instances(const Environment& environment, const std::vector<plan::NodeView>& views);

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -18,6 +19,8 @@ class Faults {
  public:
   /// Nothing answers.
   std::atomic<bool> down = false;
+  /// Runs before each call is served; to be set while there are none.
+  std::function<void()> before;
 
   /// The calls of `verb` fail: the n-th one from now (1: the next), or every one for 0. `done`: only the reply is lost,
   /// the effect is there.
@@ -39,6 +42,7 @@ class Faults {
   template <class Serve>
   auto serve(const std::string& verb, Call& call, Serve serve) -> decltype(serve()) {
     if (down) return Error{Status::unavailable, "no answer", {}};
+    if (before) before();
     if (hangs(verb)) {
       while (!call.cancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       return Error{Status::deadline, "gave up", {}};

@@ -49,6 +49,8 @@ class Lab {
   /// The same for the commands about the redo log.
   Transactions& transactions();
   Result<Report> apply(const Change& change, bool force = false);
+  /// What a master of the lab would get, of a new life.
+  Environment environment();
   /// Ends the master's life without a word; the store and the machines stay.
   void forget_master();
 
@@ -72,7 +74,6 @@ class Lab {
   store::Seconds now_s = 1;           ///< what the master's clock says
 
  private:
-  Environment environment();
   void open_store();
 
   fakes::World* machines_ = &world;
