@@ -419,6 +419,12 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
   return cluster;
 }
 
+model::Node read_node_table(const Value& table, Report& report) {
+  model::Node node;
+  node_table().read(table, node, report);
+  return node;
+}
+
 Json cluster_schema() {
   Json schema = cluster_file_table().schema();
   schema["$schema"] = "http://json-schema.org/draft-07/schema#";

@@ -19,6 +19,9 @@ struct ClusterDefaults {
 model::Cluster read_cluster(const Value& root, const std::string& folder, const ClusterDefaults& defaults,
                             Report& report);
 
+/// Reads one [[node]] table apart from any file.
+model::Node read_node_table(const Value& table, Report& report);
+
 /// JSON Schema (draft 7) of k4t.toml.
 Json cluster_schema();
 

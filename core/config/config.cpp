@@ -155,8 +155,9 @@ Loaded<std::vector<model::Service>> parse_services(const std::vector<Text>& text
 }
 
 Loaded<Configuration> load(const std::string& cluster_path, const std::vector<std::string>& service_paths,
-                           const ClusterDefaults& defaults) {
+                           const ClusterDefaults& defaults, const std::function<void(model::Cluster&)>& complete) {
   auto cluster = load_cluster(cluster_path, defaults);
+  if (complete && cluster.value) complete(*cluster.value);
   auto services = load_services(service_paths, cluster.value.value_or(model::Cluster{}));
   Loaded<Configuration> loaded;
   loaded.diagnostics = std::move(cluster.diagnostics);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -71,8 +72,19 @@ struct Configuration {
 };
 
 /// load_cluster and load_services in one: a broken cluster file does not hide what is wrong with the services.
+/// `complete` adds to the cluster what other places say of it, before services are held against it.
 Loaded<Configuration> load(const std::string& cluster_path, const std::vector<std::string>& service_paths,
-                           const ClusterDefaults& defaults = {});
+                           const ClusterDefaults& defaults = {},
+                           const std::function<void(model::Cluster&)>& complete = {});
+
+/// A node in words, as on a command line.
+struct NodeWords {
+  std::map<std::string, std::string> keys;  ///< by the name of the key in a [[node]] table
+  std::map<std::string, std::string> labels;
+  Json options = Json::object();
+};
+/// INVALID_ARGUMENT: the first thing that is wrong, and the remedy.
+Result<model::Node> read_node(const NodeWords& words);
 
 /// Checks `thing.options` with the schema of its driver's manifest (Manifest::options_schema). `section` is "node",
 /// "gateway" or "dns"; `origins` those of the cluster's Loaded. Empty: nothing is wrong.

@@ -310,5 +310,34 @@ TEST(ClusterFileTest, NestingIsBounded) {
   EXPECT_TRUE(loaded.ok()) << brief(loaded.diagnostics);
 }
 
+TEST(NodeWords, AreReadAsInANodeTable) {
+  NodeWords words;
+  words.keys = {{"name", "n3"},           {"driver", "docker"}, {"address", "192.0.2.3"},
+                {"ports", "21000-21999"}, {"cpu", "1.5"},       {"memory", "2GiB"}};
+  words.labels = {{"zone", "a"}};
+  words.options = {{"host", "ssh://n3"}};
+  const auto node = read_node(words);
+  ASSERT_TRUE(node) << node.error().message;
+  EXPECT_EQ(node->name, "n3");
+  EXPECT_EQ(node->first_port, 21000);
+  EXPECT_EQ(node->last_port, 21999);
+  EXPECT_EQ(node->cpu_millis, 1500U);
+  EXPECT_EQ(node->memory_bytes, std::uint64_t{2} << 30);
+  EXPECT_EQ(node->labels.at("zone"), "a");
+  EXPECT_EQ(node->options.at("host"), "ssh://n3");
+}
+
+TEST(NodeWords, ThatAreWrongAreNamedWithTheRemedy) {
+  NodeWords words;
+  words.keys = {{"name", "N 3"}, {"driver", "docker"}, {"address", "192.0.2.3"}};
+  const auto node = read_node(words);
+  ASSERT_FALSE(node);
+  EXPECT_EQ(node.status(), Status::invalid_argument);
+  EXPECT_NE(node.error().message.find("'name' is \"N 3\""), std::string::npos) << node.error().message;
+  words.keys["name"] = "n3";
+  words.keys.erase("address");
+  EXPECT_NE(read_node(words).error().message.find("'address'"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace k4t::config::testing
