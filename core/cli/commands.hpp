@@ -1,11 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/exit_code.hpp"
 #include "cli/session.hpp"
+#include "operation/master.hpp"
 
 /// The commands. Each prints its own results and errors.
 
@@ -24,6 +27,42 @@ Exit run_sync(const Globals& globals, bool repair);
 
 /// For scripts, on standard output.
 void print_json(const Json& json);
+
+struct NodeArguments {
+  std::vector<std::string> names;
+  std::string why;
+  bool yes = false;
+  bool lost = false;   ///< rm: the machine is gone for good
+  bool force = false;  ///< add: also where it does not answer
+  // Of a node to be added, as the user wrote it.
+  std::string driver;
+  std::string address;
+  std::string ports;
+  std::string cpu;
+  std::string memory;
+  std::vector<std::string> options;  ///< "key=value"
+  std::vector<std::string> labels;   ///< "key=value"
+};
+Exit run_node_ls(const Globals& globals);
+Exit run_node_show(const Globals& globals, const std::string& name);
+Exit run_node_add(const Globals& globals, const NodeArguments& arguments);
+Exit run_node_cordon(const Globals& globals, const NodeArguments& arguments);
+Exit run_node_uncordon(const Globals& globals, const NodeArguments& arguments);
+Exit run_node_drain(const Globals& globals, const NodeArguments& arguments);
+Exit run_node_rm(const Globals& globals, const NodeArguments& arguments);
+Exit run_repair(const Globals& globals, const NodeArguments& arguments);
+
+/// Nothing was begun that could be half done: prints the error.
+Exit refused(const Globals& globals, const Error& error);
+
+/// Carries out what asks for consent once its plan is shown, with progress. Absent: why has been printed, and `exit` is
+/// the command's.
+using Carry = std::function<Result<operation::Report>(operation::Master&, const operation::ApplyOptions&)>;
+std::optional<operation::Report> change(const char* command, Session& session, const Carry& carry,
+                                        const std::function<bool()>& consent, bool force, Exit& exit);
+
+/// How consent is had: by --yes, or by asking. INVALID_ARGUMENT: nobody can be asked.
+Result<std::function<bool()>> consent_to(const Globals& globals, const std::string& what, bool yes);
 
 /// Prints how a change ended.
 Exit conclude(Session& session, const char* command, const Result<operation::Report>& report);

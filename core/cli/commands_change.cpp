@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <functional>
 #include <iostream>
@@ -19,12 +20,6 @@ namespace {
 using operation::Change;
 using operation::Preview;
 using operation::Report;
-
-/// Nothing was begun that could be half done.
-Exit refused(const Globals& globals, const Error& error) {
-  print_error(globals, error);
-  return error.status == Status::invalid_argument ? Exit::usage : Exit::failed;
-}
 
 /// An error in the middle of a command is a failure without a change only where the journal says so.
 Exit exit_after_error(Session& session, const char* command) {
@@ -48,11 +43,33 @@ bool ask(const std::string& question) {
   return answer == "y" || answer == "Y" || answer == "yes";
 }
 
-/// What follows once the plan has been shown; false: the user says no.
-using Consent = std::function<bool()>;
+Carry apply_of(const Change& wanted) {
+  return [wanted](operation::Master& master, const operation::ApplyOptions& options) {
+    return master.apply(wanted, options);
+  };
+}
 
-Exit change(const char* command, Session& session, const Change& wanted, bool force, const Consent& consent) {
-  if (session.store(command) == nullptr) return Exit::failed;
+}  // namespace
+
+Exit refused(const Globals& globals, const Error& error) {
+  print_error(globals, error);
+  return error.status == Status::invalid_argument ? Exit::usage : Exit::failed;
+}
+
+Result<std::function<bool()>> consent_to(const Globals& globals, const std::string& what, bool yes) {
+  if (yes) return std::function<bool()>([] { return true; });
+  if (!globals.json && ::isatty(STDIN_FILENO) == 1) return std::function<bool()>([what] { return ask(what + "?"); });
+  std::string verb = what;
+  verb.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(verb.front())));
+  return Error{Status::invalid_argument,
+               "nobody can be asked here whether to " + verb + ": say --yes if that is meant; nothing has changed",
+               {}};
+}
+
+std::optional<Report> change(const char* command, Session& session, const Carry& carry,
+                             const std::function<bool()>& consent, bool force, Exit& exit) {
+  exit = Exit::failed;
+  if (session.store(command) == nullptr) return std::nullopt;
   const auto reporter = make_reporter(stderr, session.globals().level);
   operation::Master master(session.environment(command, *reporter));
   operation::ApplyOptions options;
@@ -63,12 +80,11 @@ Exit change(const char* command, Session& session, const Change& wanted, bool fo
     for (const auto& warning : preview.plan.warnings) reporter->told(warning);
     return consent();
   };
-  const auto report = master.apply(wanted, options);
+  auto report = carry(master, options);
   reporter->rest();
-  return conclude(session, command, report);
+  exit = conclude(session, command, report);
+  return report ? std::optional<Report>(*std::move(report)) : std::nullopt;
 }
-
-}  // namespace
 
 Exit conclude(Session& session, const char* command, const Result<Report>& report) {
   const Globals& globals = session.globals();
@@ -111,7 +127,10 @@ Exit run_apply(const Globals& globals, const ChangeArguments& arguments) {
   if (!files) return refused(globals, files.error());
   const auto session = Session::open(globals, *files);
   if (session == nullptr) return Exit::usage;
-  return change("apply", *session, {session->services(), {}}, arguments.force, [] { return true; });
+  Exit exit = Exit::failed;
+  const auto consent = [] { return true; };
+  change("apply", *session, apply_of({session->services(), {}}), consent, arguments.force, exit);
+  return exit;
 }
 
 Exit run_delete(const Globals& globals, const ChangeArguments& arguments) {
@@ -131,15 +150,11 @@ Exit run_delete(const Globals& globals, const ChangeArguments& arguments) {
                              "there is no service '" + name + "'; there are: " + (known.empty() ? "none" : known),
                              {}});
   }
-  const bool may_ask = !globals.json && ::isatty(STDIN_FILENO) == 1;
-  if (!arguments.yes && !may_ask) {
-    return refused(globals,
-                   {Status::invalid_argument,
-                    "nobody can be asked here whether to delete: say --yes if that is meant; nothing has changed",
-                    {}});
-  }
-  return change("delete", *session, {{}, arguments.services}, arguments.force,
-                [&] { return arguments.yes || ask("Delete?"); });
+  const auto consent = consent_to(globals, "Delete", arguments.yes);
+  if (!consent) return refused(globals, consent.error());
+  Exit exit = Exit::failed;
+  change("delete", *session, apply_of({{}, arguments.services}), *consent, arguments.force, exit);
+  return exit;
 }
 
 Exit run_sync(const Globals& globals, bool repair) {

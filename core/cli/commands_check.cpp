@@ -4,8 +4,10 @@
 #include "cli/commands.hpp"
 #include "cli/console.hpp"
 #include "cli/render.hpp"
+#include "cli/render_node.hpp"
 #include "operation/master.hpp"
 #include "operation/nodes.hpp"
+#include "operation/observed.hpp"
 #include "operation/transactions.hpp"
 #include "operation/witnesses.hpp"
 
@@ -60,8 +62,23 @@ class Doctor {
   }
 
   void nodes(const operation::Environment& environment) {
-    for (const auto& view : operation::read_nodes(environment)) {
+    auto views = operation::read_nodes(environment);
+    if (auto marked = operation::add_marks(environment, views); !marked) {
+      bad("nodes", marked.error().message, marked.error().detail);
+    }
+    const auto stored = environment.store.nodes();
+    if (!stored) bad("nodes", stored.error().message, stored.error().detail);
+    for (const auto& added : stored.ok() ? *stored : std::vector<model::AddedNode>{}) {
+      if (environment.added_nodes.contains(added.node.name)) continue;
+      warning("node " + added.node.name, "was added by a command, and k4t.toml names one too, which counts",
+              "`k4t node rm " + added.node.name + "` forgets the added one");
+    }
+    for (const auto& view : views) {
       const std::string subject = "node " + view.name;
+      if (view.mark) {
+        warning(subject, "is " + node_state(view) + ", by " + mark_text(*view.mark),
+                "`k4t node uncordon " + view.name + "` takes it back");
+      }
       if (view.problem) {
         bad(subject, view.problem->message, view.problem->detail);
         continue;

@@ -13,6 +13,7 @@ enum class Exit : int {
   unfinished = 4,   ///< cut short; the next command finishes or undoes it
   single_copy = 5,  ///< done, but the record of it is on no machine besides the master
   differs = 6,      ///< `diff`: there is a difference, or it is not known whether there is one
+  partly = 7,       ///< `node drain`, `node rm --lost`, `repair`: done as far as there is room
 };
 
 constexpr Exit exit_of(operation::Ending ending) {
@@ -29,6 +30,7 @@ constexpr Exit exit_of(operation::Ending ending) {
 /// Of a command that changed something. `accepts_single_copy`: the configuration says that one copy is meant.
 inline Exit exit_of(const operation::Report& report, bool accepts_single_copy) {
   const Exit exit = exit_of(report.ending);
+  if (exit == Exit::done && !report.left_undone.empty()) return Exit::partly;
   return report.ending == operation::Ending::done && report.single_copy && !accepts_single_copy ? Exit::single_copy
                                                                                                 : exit;
 }

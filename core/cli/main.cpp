@@ -24,6 +24,7 @@ constexpr const char* general_footer =
     "  4  cut short; the next command finishes or undoes it\n"
     "  5  done, but on no machine besides the master is a copy of the change\n"
     "  6  diff: there is a difference, or it is not known whether there is one\n"
+    "  7  node drain, node rm --lost, repair: done as far as there is room\n"
     "\n"
     "`k4t COMMAND --help` tells more of one command, `man k4t` of all.";
 
@@ -171,7 +172,67 @@ class Program {
     sync->add_option("--overwrite", overwrite_, "Also this gateway or DNS server, which is off the chain")
         ->type_name("NAME")
         ->excludes("--repair");
+    declare_nodes();
+    auto* repair = command("repair", "Replace what died, and what ran on nodes that are lost", [this] {
+      changes_ = true;
+      return run_repair(globals_, node_);
+    });
+    repair->add_option("NODE", node_.names, "Nodes that are gone for good; else all that do not answer")->type_name("");
+    add_yes_and_why(repair);
     declare_witnesses();
+  }
+
+  void add_yes_and_why(CLI::App* sub) {
+    sub->add_flag("-y,--yes", node_.yes, "Do not ask");
+    add_why(sub);
+  }
+  void add_why(CLI::App* sub) { sub->add_option("--why", node_.why, "Why, for others to read")->type_name("TEXT"); }
+
+  void declare_nodes() {
+    auto* family_of_nodes = family("node", "Look at the nodes, set them apart, add and remove them");
+    using Verb = Exit (*)(const Globals&, const k4t::cli::NodeArguments&);
+    const auto change = [&](const char* name, const char* help, Verb verb, bool several) {
+      auto* sub = command(
+          name, help,
+          [this, verb] {
+            changes_ = true;
+            return verb(globals_, node_);
+          },
+          family_of_nodes);
+      auto* names = sub->add_option("NODE", node_.names, several ? "Their names" : "Its name");
+      names->type_name("")->required();
+      if (!several) names->expected(1);
+      return sub;
+    };
+    command(
+        "ls", "List the nodes: state, instances, what is promised and offered",
+        [this] { return run_node_ls(globals_); }, family_of_nodes);
+    auto* show = command(
+        "show", "Show one node with what runs there", [this] { return run_node_show(globals_, node_.names.front()); },
+        family_of_nodes);
+    show->add_option("NODE", node_.names, "Its name")->type_name("")->required()->expected(1);
+    add_node_options(change("add", "Add a node without k4t.toml", k4t::cli::run_node_add, false));
+    add_why(change("cordon", "Place nothing new there", k4t::cli::run_node_cordon, true));
+    change("uncordon", "Take back a cordon, a drain, or that it is lost", k4t::cli::run_node_uncordon, true);
+    add_yes_and_why(change("drain", "Move what runs there elsewhere", k4t::cli::run_node_drain, true));
+    auto* remove = change("rm", "Remove a node that was added and is empty", k4t::cli::run_node_rm, false);
+    remove->add_flag("--lost", node_.lost, "It is gone for good: what it ran is placed anew elsewhere");
+    add_yes_and_why(remove);
+  }
+
+  void add_node_options(CLI::App* add) {
+    add->add_option("--driver", node_.driver, "Its driver, as `k4t plugin ls` shows it")->type_name("NAME")->required();
+    add->add_option("--address", node_.address, "Where its instances are reached")->type_name("IP")->required();
+    add->add_option("--option", node_.options, "An option of the driver")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+    add->add_option("--label", node_.labels, "A label for services to ask for")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+    add->add_option("--ports", node_.ports, "Its ports that k4t may give to instances")->type_name("FIRST-LAST");
+    add->add_option("--cpu", node_.cpu, "Offered to instances; else all")->type_name("CORES");
+    add->add_option("--memory", node_.memory, "Offered to instances; else all")->type_name("SIZE");
+    add->add_flag("--force", node_.force, "Also when it does not answer");
   }
 
   void declare_witnesses() {
@@ -282,6 +343,7 @@ class Program {
   bool repair_ = false;
   std::vector<std::string> overwrite_;
   std::vector<std::string> witnesses_;
+  k4t::cli::NodeArguments node_;
   std::string txn_;
   k4t::cli::RecoverArguments recover_;
   CLI::Option* force_ = nullptr;

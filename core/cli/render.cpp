@@ -1,5 +1,6 @@
 #include "cli/render.hpp"
 
+#include "cli/render_node.hpp"
 #include "cli/render_txn.hpp"
 
 #include <algorithm>
@@ -63,6 +64,25 @@ void render_instance_changes(const plan::Plan& plan, bool colours, std::string& 
                        std::string(to_string(key.second)) + ")",
                    colours);
   }
+  std::map<std::string, std::map<std::string, int>> given_up;
+  for (const auto& placed : plan.given_up) ++given_up[placed.service][placed.node];
+  for (const auto& [service, nodes] : given_up) {
+    std::size_t count = 0;
+    for (const auto& [node, number] : nodes) count += static_cast<std::size_t>(number);
+    text += marked(
+        "- " + service + ": give up " + plural(count, "instance") + " on " + nodes_text(nodes) + " (its node is lost)",
+        colours);
+  }
+}
+
+void render_marks(const Preview& preview, bool colours, std::string& text) {
+  if (preview.marks.empty() && preview.returned.empty()) return;
+  text += styled("Nodes", Style::bold, colours) + '\n';
+  for (const auto& mark : preview.marks) {
+    const std::string why = mark.why.empty() ? std::string{} : " (" + mark.why + ")";
+    text += marked("~ " + mark.node + ": " + std::string(to_string(mark.mark)) + why, colours);
+  }
+  for (const auto& node : preview.returned) text += marked("~ " + node + ": has returned", colours);
 }
 
 Json member_json(const txn::Member& member, const txn::EntryPtr& latest) {
@@ -109,7 +129,8 @@ std::string human_age(std::int64_t seconds) {
 std::string render_preview(const Preview& preview, bool colours) {
   std::string text;
   const auto& plan = preview.plan;
-  if (!plan.creations.empty() || !plan.removals.empty()) {
+  render_marks(preview, colours, text);
+  if (!plan.creations.empty() || !plan.removals.empty() || !plan.given_up.empty()) {
     text += styled("Instances", Style::bold, colours) + '\n';
     render_instance_changes(plan, colours, text);
   }
@@ -134,6 +155,9 @@ std::string render_preview(const Preview& preview, bool colours) {
   }
   for (const auto& warning : plan.warnings) {
     text += styled("warning: ", Style::warning, colours) + printable(warning) + '\n';
+  }
+  for (const auto& left : plan.left_undone) {
+    text += styled("left undone: ", Style::warning, colours) + printable(left) + '\n';
   }
   for (const auto& problem : plan.problems) {
     text += styled("problem: ", Style::bad, colours) + printable(problem) + '\n';
@@ -162,6 +186,10 @@ Json preview_json(const Preview& preview) {
               {"keep", preview.plan.kept},
               {"routing", preview.differences},
               {"witnesses", preview.witnesses},
+              {"give_up", preview.plan.given_up},
+              {"left_undone", preview.plan.left_undone},
+              {"marks", preview.marks},
+              {"returned", preview.returned},
               {"complete", preview.plan.complete},
               {"warnings", preview.plan.warnings},
               {"problems", preview.plan.problems},
@@ -173,12 +201,15 @@ std::string render_report(const Report& report, bool colours) {
   std::string text;
   switch (report.ending) {
     case Ending::unchanged:
-      text =
-          styled("Nothing to do.", Style::good, colours) + " Everything is as wanted; nothing was written anywhere.\n";
+      text = report.left_undone.empty() ? styled("Nothing to do.", Style::good, colours) + " Everything is as wanted"
+                                        : styled("Nothing can be done now", Style::warning, colours);
+      text += "; nothing was written anywhere.\n";
       break;
     case Ending::done:
-      text = styled("Done.", Style::good, colours) + " Version " + std::to_string(report.version) +
-             " is served by every gateway and DNS server.\n";
+      text = styled("Done.", Style::good, colours) +
+             (report.version == 0
+                  ? " Nothing is served yet.\n"
+                  : " Version " + std::to_string(report.version) + " is served by every gateway and DNS server.\n");
       break;
     case Ending::lagging:
       text = styled("Done, but not everywhere.", Style::warning, colours) + " Version " +
@@ -190,6 +221,9 @@ std::string render_report(const Report& report, bool colours) {
     case Ending::unfinished:
       text = styled("Not finished.", Style::bad, colours) + " The next k4t command finishes it or undoes it.\n";
       break;
+  }
+  for (const auto& left : report.left_undone) {
+    text += styled("left undone: ", Style::warning, colours) + printable(left) + '\n';
   }
   const bool done = report.ending == Ending::done || report.ending == Ending::lagging;
   if (done && report.single_copy) {
@@ -205,6 +239,7 @@ Json report_json(const Report& report) {
             {"version", report.version},
             {"single_copy", report.single_copy},
             {"members", members_json(report.members, report.latest)}};
+  if (!report.left_undone.empty()) json["left_undone"] = report.left_undone;
   if (report.why) {
     json["error"] = {
         {"status", to_string(report.why->status)}, {"message", report.why->message}, {"detail", report.why->detail}};
@@ -289,6 +324,11 @@ Json status_members_json(const operation::Status& status) {
   return all;
 }
 
+Table::Cell state_cell(const plan::NodeView& view) {
+  if (!view.mark) return {"ready", Style::good};
+  return {node_state(view) + ", by " + mark_text(*view.mark), Style::warning};
+}
+
 }  // namespace
 
 std::string render_status(const model::Cluster& cluster, const operation::Status& status, bool colours) {
@@ -326,15 +366,12 @@ std::string render_status(const model::Cluster& cluster, const operation::Status
                                    [&](const model::Node& other) { return other.name == view.name; });
     const std::string driver = node == cluster.nodes.end() ? "-" : node->driver;
     if (view.problem) {
-      nodes.add({view.name, driver, {"unknown: " + view.problem->message, Style::bad}, "?", "?", "?"});
+      const std::string state = node_state(view) == "lost" ? "lost: " : "unreachable: ";
+      nodes.add({view.name, driver, {state + view.problem->message, Style::bad}, "?", "?", "?"});
       continue;
     }
-    nodes.add({view.name,
-               driver,
-               {"ready", Style::good},
-               std::to_string(view.instances.size()),
-               std::to_string(view.info.cpus),
-               std::to_string(view.info.memory_bytes >> 20) + " MiB"});
+    nodes.add({view.name, driver, state_cell(view), std::to_string(view.instances.size()),
+               std::to_string(view.info.cpus), std::to_string(view.info.memory_bytes >> 20) + " MiB"});
   }
   text += '\n' + nodes.render(colours);
 
@@ -365,7 +402,8 @@ std::string render_status(const model::Cluster& cluster, const operation::Status
 Json status_json(const model::Cluster& cluster, const operation::Status& status) {
   Json nodes = Json::array();
   for (const auto& view : status.nodes) {
-    Json node{{"name", view.name}};
+    Json node{{"name", view.name}, {"state", node_state(view)}};
+    if (view.mark) node["mark"] = *view.mark;
     if (view.problem) {
       node["problem"] = view.problem->message;
     } else {

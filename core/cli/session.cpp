@@ -16,6 +16,7 @@
 #include "cli/console.hpp"
 #include "config/message_ids.hpp"
 #include "k4t/http.hpp"
+#include "operation/node_set.hpp"
 
 namespace k4t::cli {
 namespace {
@@ -90,13 +91,16 @@ std::vector<config::Diagnostic> check_driver(const plugin::Catalog& catalog, con
 }
 
 std::vector<config::Diagnostic> check_drivers(const plugin::Catalog& catalog, const config::Origins& origins,
-                                              const model::Cluster& cluster) {
+                                              const model::Cluster& cluster, const std::set<std::string>& added) {
   std::vector<config::Diagnostic> found;
   const auto check = [&](const char* section, const char* kind, const model::Driven& thing) {
     auto more = check_driver(catalog, origins, section, kind, thing);
     found.insert(found.end(), more.begin(), more.end());
   };
-  for (const auto& node : cluster.nodes) check("node", runtime::Kind::name, node);
+  // Added nodes were checked when they were added; one that does not fit any more must not stop its own removal.
+  for (const auto& node : cluster.nodes) {
+    if (!added.contains(node.name)) check("node", runtime::Kind::name, node);
+  }
   for (const auto& gateway : cluster.gateways) check("gateway", gateway::Kind::name, gateway);
   for (const auto& server : cluster.dns) check("dns", dns::Kind::name, server);
   for (const auto& witness : cluster.witnesses) {
@@ -200,51 +204,91 @@ void inherit_ssh(const plugin::Catalog& catalog, model::Cluster& cluster) {
 }
 
 std::unique_ptr<Session> Session::open(const Globals& globals, const std::vector<std::string>& service_files) {
-  auto loaded = config::load(globals.config_path, service_files, {default_plugin_folders()});
+  std::unique_ptr<Session> session(new Session);
+  auto loaded = config::load(globals.config_path, service_files, {default_plugin_folders()},
+                             [&](model::Cluster& cluster) { session->add_nodes(cluster); });
   auto diagnostics = loaded.diagnostics;
   for (auto& diagnostic : diagnostics) {
     if (diagnostic.id == config::id::missing_file && diagnostic.file == globals.config_path)
       explain_missing(diagnostic);
   }
-  std::unique_ptr<Session> session(new Session);
   session->globals_ = globals;
   if (loaded.ok()) {
     session->cluster_ = std::move(loaded.value->cluster);
     session->services_ = std::move(loaded.value->services);
     session->catalog_ = plugin::Catalog::scan(session->cluster_.plugin_folders);
-    auto more = check_drivers(session->catalog_, loaded.origins, session->cluster_);
+    auto more = check_drivers(session->catalog_, loaded.origins, session->cluster_, session->added_nodes_);
     diagnostics.insert(diagnostics.end(), more.begin(), more.end());
   }
   const bool wrong = config::has_errors(diagnostics);
   if (wrong || !globals.json) print_diagnostics(globals, diagnostics, loaded.sources);
   if (wrong) return nullptr;
   session->warnings_ = std::move(diagnostics);
-  inherit_ssh(session->catalog_, session->cluster_);
-  session->fleet_ = std::make_unique<drivers::Fleet>(
-      session->cluster_,
-      [&catalog = session->catalog_](const std::string& driver, const std::string& kind,
-                                     const OpenRequest& request) -> Result<std::unique_ptr<Callee>> {
-        K4T_ASSIGN(auto handle, catalog.open(driver, kind, request));
-        return std::unique_ptr<Callee>(std::move(handle));
-      });
+  session->fleet_ = session->open_fleet(session->cluster_);
   return session;
+}
+
+/// k4t.toml has the first word. That the stored ones could not be read counts only once the store is needed.
+void Session::add_nodes(model::Cluster& cluster) {
+  stored_nodes_ = store::Store::peek_nodes(cluster.state_folder);
+  if (!stored_nodes_) return;
+  for (const auto& stored : *stored_nodes_) {
+    const auto same = [&](const model::Node& node) { return node.name == stored.node.name; };
+    if (std::any_of(cluster.nodes.begin(), cluster.nodes.end(), same)) continue;
+    cluster.nodes.push_back(stored.node);
+    added_nodes_.insert(stored.node.name);
+  }
+}
+
+std::unique_ptr<drivers::Fleet> Session::open_fleet(model::Cluster& cluster) const {
+  inherit_ssh(catalog_, cluster);
+  return std::make_unique<drivers::Fleet>(cluster,
+                                          [this](const std::string& driver, const std::string& kind,
+                                                 const OpenRequest& request) -> Result<std::unique_ptr<Callee>> {
+                                            K4T_ASSIGN(auto handle, catalog_.open(driver, kind, request));
+                                            return std::unique_ptr<Callee>(std::move(handle));
+                                          });
 }
 
 store::Store* Session::store(const std::string& command, store::Mode mode) {
   if (store_ != nullptr) return store_.get();
-  auto opened = store::Store::open(cluster_.state_folder, command, mode);
+  auto opened = open_store(command, mode);
   if (!opened) {
     print_error(globals_, opened.error());
     return nullptr;
   }
   store_ = *std::move(opened);
-  if (mode == store::Mode::change) {
-    if (auto claimed = store_->claim_for(cluster_.name); !claimed) {
-      print_error(globals_, claimed.error());
-      store_.reset();
-    }
-  }
   return store_.get();
+}
+
+store::Store* Session::store_to_look(const std::string& command, bool& changing) {
+  changing = true;
+  auto opened = open_store(command, store::Mode::change);
+  if (!opened && opened.status() == Status::busy) {
+    changing = false;
+    return store(command, store::Mode::read);
+  }
+  if (!opened) {
+    print_error(globals_, opened.error());
+    return nullptr;
+  }
+  store_ = *std::move(opened);
+  return store_.get();
+}
+
+Result<std::unique_ptr<store::Store>> Session::open_store(const std::string& command, store::Mode mode) {
+  K4T_ASSIGN(auto opened, store::Store::open(cluster_.state_folder, command, mode));
+  K4T_TRY(stored_nodes_);
+  if (mode == store::Mode::read) return opened;
+  K4T_TRY(opened->claim_for(cluster_.name));
+  // They were read before the lock was held; a plan without one of them would take its instances for gone.
+  K4T_ASSIGN(const auto now, opened->nodes());
+  const auto same = [](const model::AddedNode& a, const model::AddedNode& b) { return Json(a.node) == Json(b.node); };
+  if (!std::equal(now.begin(), now.end(), stored_nodes_->begin(), stored_nodes_->end(), same)) {
+    return Error{Status::conflict, "another command has changed the set of nodes meanwhile; try again", {}};
+  }
+  K4T_TRY(operation::forget_strangers(*opened, cluster_));
+  return opened;
 }
 
 operation::Environment Session::environment(const std::string& command, operation::Reporter& reporter) {
@@ -260,6 +304,7 @@ operation::Environment Session::environment(const std::string& command, operatio
   };
   environment.now_s = now_s;
   environment.pause = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); };
+  environment.added_nodes = added_nodes_;
   return environment;
 }
 

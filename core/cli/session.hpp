@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,15 +59,24 @@ class Session {
 
   /// Opens the master's metadata once. Absent: it could not be, and why has been printed.
   store::Store* store(const std::string& command, store::Mode mode = store::Mode::change);
+  /// Opens it for changes, or while another command changes it for reading. `changing` says which.
+  store::Store* store_to_look(const std::string& command, bool& changing);
+
+  /// What is configured and may be called, of another cluster than the session's: to try what is not configured yet.
+  [[nodiscard]] std::unique_ptr<drivers::Fleet> open_fleet(model::Cluster& cluster) const;
 
   /// REQUIRES: store() succeeded. `reporter` outlives what is returned.
   operation::Environment environment(const std::string& command, operation::Reporter& reporter);
 
  private:
   Session() = default;
+  Result<std::unique_ptr<store::Store>> open_store(const std::string& command, store::Mode mode);
+  void add_nodes(model::Cluster& cluster);
 
   Globals globals_;
   model::Cluster cluster_;
+  Result<std::vector<model::AddedNode>> stored_nodes_ = std::vector<model::AddedNode>{};
+  std::set<std::string> added_nodes_;  ///< those that the cluster has from there
   std::vector<model::Service> services_;
   std::vector<config::Diagnostic> warnings_;
   plugin::Catalog catalog_;

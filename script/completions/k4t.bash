@@ -5,6 +5,8 @@ _k4t_services() {
   "${COMP_WORDS[0]}" ps 2>/dev/null </dev/null | awk 'NR > 1 { print $1 }' | sort -u
 }
 
+_k4t_nodes() { "${COMP_WORDS[0]}" node ls 2>/dev/null </dev/null | awk 'NR > 1 { print $1 }'; }
+
 _k4t_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2"); }
 
 _k4t() {
@@ -14,7 +16,8 @@ _k4t() {
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      -c | --config | -o | --output | -f | --file | -n | --tail | --folder | --why | --overwrite) ((i++)) ;;
+      -c | --config | -o | --output | -f | --file | -n | --tail | --folder | --why | --overwrite | --driver | --address | --option | --label | \
+        --ports | --cpu | --memory) ((i++)) ;;
       -*) ;;
       *) if [ -z "$command" ]; then command=${COMP_WORDS[i]}; elif [ -z "$sub" ]; then sub=${COMP_WORDS[i]}; fi ;;
     esac
@@ -26,12 +29,12 @@ _k4t() {
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return ;;
-    -n | --tail | --why | --overwrite) return ;;
+    -n | --tail | --why | --overwrite | --driver | --address | --option | --label | --ports | --cpu | --memory) return ;;
   esac
 
   case $command in
     '') if [[ $word == -* ]]; then _k4t_words "$global --version" "$word"; else
-          _k4t_words 'plan apply delete sync witness status diff txn ps logs version plugin config doctor' "$word"; fi ;;
+          _k4t_words 'plan apply delete sync node repair witness status diff txn ps logs version plugin config doctor' "$word"; fi ;;
     plan) _k4t_words "$global -f --file" "$word" ;;
     apply) _k4t_words "$global -f --file --force" "$word" ;;
     delete) if [[ $word == -* ]]; then _k4t_words "$global -y --yes" "$word"; else
@@ -39,6 +42,18 @@ _k4t() {
     sync) _k4t_words "$global --repair --overwrite" "$word" ;;
     diff) if [[ $word == -* ]]; then _k4t_words "$global -f --file" "$word"; else
           _k4t_words "$(_k4t_services)" "$word"; fi ;;
+    repair) if [[ $word == -* ]]; then _k4t_words "$global -y --yes --why" "$word"; else
+          _k4t_words "$(_k4t_nodes)" "$word"; fi ;;
+    node)
+      if [ -n "$sub" ] && [[ $word != -* ]]; then _k4t_words "$(_k4t_nodes)" "$word"; return; fi
+      case $sub in
+        '') _k4t_words "ls show add cordon uncordon drain rm $global" "$word" ;;
+        add) _k4t_words "$global --driver --address --option --label --ports --cpu --memory --force" "$word" ;;
+        cordon) _k4t_words "$global --why" "$word" ;;
+        drain) _k4t_words "$global -y --yes --why" "$word" ;;
+        rm) _k4t_words "$global --lost -y --yes --why" "$word" ;;
+        *) _k4t_words "$global" "$word" ;;
+      esac ;;
     witness) if [ -n "$sub" ]; then _k4t_words "$global" "$word"; else
           _k4t_words "ls suggest add rm replace $global" "$word"; fi ;;
     txn)

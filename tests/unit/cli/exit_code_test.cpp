@@ -29,5 +29,16 @@ TEST(ExitCodes, ASingleCopyIsNoSuccessUnlessItIsAccepted) {
   EXPECT_EQ(static_cast<int>(exit_of(report, false)), 0);
 }
 
+TEST(ExitCodes, SayThatRoomWasShort) {
+  operation::Report report;
+  report.left_undone = {"web: 1 instance stays on n1"};
+  for (const auto ending : {Ending::done, Ending::unchanged}) {
+    report.ending = ending;
+    EXPECT_EQ(static_cast<int>(exit_of(report, false)), 7);
+  }
+  report.ending = Ending::lagging;
+  EXPECT_EQ(static_cast<int>(exit_of(report, false)), 3) << "who lags matters more";
+}
+
 }  // namespace
 }  // namespace k4t::cli

@@ -131,8 +131,8 @@ TEST(Help, FitsOnATerminal) {
 
 TEST(Help, ExplainsTheExitCodes) {
   const std::string text = run_k4t({"--help"}).out;
-  for (const char* code :
-       {"  0  done", "  1  failed", "  2  wrong", "  3  done", "  4  cut short", "  5  done, but on no", "  6  diff"}) {
+  for (const char* code : {"  0  done", "  1  failed", "  2  wrong", "  3  done", "  4  cut short",
+                           "  5  done, but on no", "  6  diff", "  7  node drain"}) {
     EXPECT_NE(text.find(code), std::string::npos) << code;
   }
 }
@@ -176,7 +176,7 @@ TEST(ManPage, DescribesEachCommandWithExactlyItsOptions) {
 
 TEST(ManPage, ExplainsTheExitCodes) {
   const std::string page = man_page();
-  for (const char* code : {"0", "1", "2", "3", "4", "5", "6"}) {
+  for (const char* code : {"0", "1", "2", "3", "4", "5", "6", "7"}) {
     EXPECT_NE(page.find(std::string("\n.B ") + code + "\n"), std::string::npos) << code;
   }
 }

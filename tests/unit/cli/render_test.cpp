@@ -89,6 +89,49 @@ TEST_F(PreviewText, GroupsInstancesByServiceAndNode) {
             "3 instances to start, 1 to remove, 1 unchanged.\n");
 }
 
+TEST_F(PreviewText, OfADrainSaysWhatMovesAndWhatStays) {
+  preview_.marks = {{"n1", model::Mark::draining, "new disks", "alpha root", 1}};
+  preview_.returned = {"n3"};
+  preview_.differences.clear();
+  preview_.plan.creations = {creation("web", "a1", "n2")};
+  preview_.plan.removals = {{placed("web", "b1", "n1"), plan::Cause::node_drained},
+                            {placed("web", "b3", "n3"), plan::Cause::node_returned}};
+  preview_.plan.given_up = {placed("web", "d1", "n4"), placed("web", "d2", "n4")};
+  preview_.plan.left_undone = {"api: 1 instance stays on n1: n2: is cordoned"};
+  EXPECT_EQ(render_preview(preview_, false),
+            "Nodes\n"
+            "  ~ n1: draining (new disks)\n"
+            "  ~ n3: has returned\n"
+            "Instances\n"
+            "  + web: start 1 instance on n2\n"
+            "  - web: remove 1 instance on n1 (its node is drained)\n"
+            "  - web: remove 1 instance on n3 (its node was lost and has returned)\n"
+            "  - web: give up 2 instances on n4 ×2 (its node is lost)\n"
+            "left undone: api: 1 instance stays on n1: n2: is cordoned\n"
+            "1 instance to start, 2 to remove, 1 unchanged.\n");
+  const Json json = preview_json(preview_);
+  EXPECT_EQ(json.at("marks").at(0).at("mark"), "draining");
+  EXPECT_EQ(json.at("give_up").size(), 2U);
+  EXPECT_EQ(json.at("left_undone"), Json(preview_.plan.left_undone));
+}
+
+TEST(ReportText, SaysWhatWasLeftUndone) {
+  Report report;
+  report.ending = Ending::done;
+  report.version = 5;
+  report.left_undone = {"web: 1 instance stays on n1: n2: is cordoned"};
+  EXPECT_EQ(render_report(report, false),
+            "Done. Version 5 is served by every gateway and DNS server.\n"
+            "left undone: web: 1 instance stays on n1: n2: is cordoned\n");
+  EXPECT_EQ(report_json(report).at("left_undone"), Json(report.left_undone));
+  report.ending = Ending::unchanged;
+  EXPECT_TRUE(render_report(report, false).starts_with("Nothing can be done now; nothing was written anywhere.\nleft"));
+  report.ending = Ending::done;
+  report.left_undone.clear();
+  report.version = 0;
+  EXPECT_EQ(render_report(report, false), "Done. Nothing is served yet.\n");
+}
+
 TEST_F(PreviewText, ColoursWhatComesAndWhatGoes) {
   const std::string text = render_preview(preview_, true);
   EXPECT_NE(text.find("\x1b[32m+ web: start"), std::string::npos) << text;
@@ -294,7 +337,7 @@ TEST_F(StatusText, ShowsAForcedVersionUntilItIsAcknowledged) {
 TEST_F(StatusText, OfAnUnreadableNodeNothingIsClaimed) {
   status_.nodes.front().problem = Error{k4t::Status::unavailable, "no answer", {}};
   const std::string text = render_status(cluster_, status_, false);
-  EXPECT_NE(text.find("n1    docker  unknown: no answer  ?          ?    ?\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("n1    docker  unreachable: no answer  ?          ?    ?\n"), std::string::npos) << text;
 }
 
 TEST_F(StatusText, SaysWhenTheLatestVersionIsNotSure) {
