@@ -88,19 +88,33 @@ void RealCluster::write_config(const RealClusterOptions& options) const {
       "[cluster]\nname = \"demo\"\ndomain = \"" + std::string(domain) +
       "\"\nstate = \"state\"\ndns_ttl = \"1s\"\naccept_single_copy = true\n\n[cluster.availability]\ngateways = \"" +
       options.availability + "\"\ndns = \"" + options.availability + "\"\n\n[plugins]\nfolders = [\"" + K4T_BINARY_DIR +
-      "/plugins\"]\n\n[[node]]\nname = \"n1\"\naddress = \"127.0.0.1\"\nports = \"" +
-      std::to_string(options.first_port) + "-" + std::to_string(options.first_port + 999) + "\"\n";
-  if (docker_) {
-    text += "driver = \"docker\"\noptions.host = \"" + options.docker_host + "\"\n";
-  } else {
-    text += "driver = \"process\"\noptions.folder = \"" + (folder() / "process").string() +
-            "\"\noptions.images = { \"app\" = \"" + K4T_BINARY_DIR + "/bin/k4t-demo-app\" }\n";
+      "/plugins\"]\n";
+  for (unsigned number = 1; number <= options.nodes; ++number) {
+    const std::string at = std::to_string(number);
+    const unsigned first = options.first_port + (number - 1) * 1000;
+    text += "\n[[node]]\nname = \"n" + at + "\"\naddress = \"127.0.0." + at + "\"\nports = \"" + std::to_string(first) +
+            "-" + std::to_string(first + 999) + "\"\n";
+    if (docker_) {
+      text += "driver = \"docker\"\noptions.host = \"" + options.docker_host + "\"\n";
+    } else {
+      text += "driver = \"process\"\noptions.folder = \"" + process_folder(number).string() +
+              "\"\noptions.images = { \"app\" = \"" + K4T_BINARY_DIR + "/bin/k4t-demo-app\" }\n";
+    }
   }
   for (const auto& gateway : gateways_) text += settings(gateway);
   for (std::size_t index = 0; index < dns_.size(); ++index) {
     text += "\n[[dns]]\nname = \"ns" + std::to_string(index + 1) + "\"\n" + dns_[index]->settings();
   }
   scratch_.write("k4t.toml", text);
+}
+
+fs::path RealCluster::process_folder(unsigned number) const {
+  return folder() / (number == 1 ? "process" : "process" + std::to_string(number));
+}
+
+std::vector<std::string> RealCluster::process_options(unsigned number) const {
+  return {"folder=" + process_folder(number).string(),
+          std::string(R"(images={"app":")") + K4T_BINARY_DIR + R"(/bin/k4t-demo-app"})"};
 }
 
 RealCluster::Gateway& RealCluster::gateway(const std::string& name) {

@@ -12,8 +12,8 @@
 #include "support/nginx_server.hpp"
 #include "support/process.hpp"
 
-/// A whole cluster of real servers on loopback, driven through the k4t program as a user would: one node, and, where
-/// nothing else is asked for, nginx and HAProxy as gateways and two BIND servers.
+/// A whole cluster of real servers on loopback, driven through the k4t program as a user would: where nothing else is
+/// asked for, one node, nginx and HAProxy as gateways and two BIND servers.
 
 /// Leaves the test as skipped, or failed, where such a cluster cannot be had.
 #define K4T_REQUIRE_CLUSTER()                                                                         \
@@ -40,7 +40,10 @@ struct RealClusterOptions {
   std::string availability = "one";
   std::vector<std::string> gateways = {"nginx", "haproxy"};  ///< kinds; they are named gw1, gw2, …
   std::vector<std::string> dns = {"bind", "bind"};           ///< kinds; they are named ns1, ns2, …
-  std::uint16_t first_port = 20000;                          ///< of the node's 1000 ports
+  std::uint16_t first_port = 20000;                          ///< of the first node's 1000 ports
+  /// They are named n1, n2, …, at 127.0.0.1, 127.0.0.2, …, each with 1000 ports after those of the one before. More
+  /// than one: of the process runtime.
+  unsigned nodes = 1;
 };
 
 class RealCluster {
@@ -57,6 +60,11 @@ class RealCluster {
   Command apply(const std::map<std::string, std::string>& env = {}) { return k4t({"apply", "-f", "services"}, env); }
   /// The same without waiting for its end.
   std::unique_ptr<Server> start_apply(const std::filesystem::path& log);
+
+  /// Options of the n-th node's process runtime, counted from 1, as one would write them after `options.`.
+  [[nodiscard]] std::vector<std::string> process_options(unsigned number) const;
+  /// What the n-th node's runtime keeps.
+  [[nodiscard]] std::filesystem::path process_folder(unsigned number) const;
 
   /// Writes services/NAME.toml. The text may use @http@ and @tcp@ for the gateways' ports.
   void service(const std::string& name, const std::string& text);
