@@ -222,6 +222,19 @@ TEST_F(NodesUnderLoad, AnAddedNodeIsOneLikeAnyOtherUntilItIsRemoved) {
   k4t(add("n2", "127.0.0.2", "21000-21999"));
   EXPECT_EQ(node("n2").at("state"), "ready") << "the mark went with the node";
   expect_undisturbed(load);
+
+  // A table of the same name counts, and the added node can be forgotten.
+  cluster_->edit_config("[[gateway]]\nname = \"gw1\"",
+                        "[[node]]\nname = \"n2\"\naddress = \"127.0.0.3\"\ndriver = \"process\"\n"
+                        "options.folder = \"" +
+                            cluster_->process_folder(2).string() + "\"\n\n[[gateway]]\nname = \"gw1\"");
+  EXPECT_EQ(node("n2").at("address"), "127.0.0.3");
+  EXPECT_EQ(node("n2").at("from"), "k4t.toml");
+  EXPECT_THAT(k4t({"doctor"}).out, HasSubstr("`k4t node rm n2` forgets the added one"));
+  k4t({"node", "cordon", "n2"});
+  k4t({"node", "rm", "n2"});
+  EXPECT_EQ(node("n2").at("state"), "cordoned") << "it is the table's";
+  EXPECT_EQ(k4t({"doctor"}).out.find("forgets the added one"), std::string::npos);
 }
 
 TEST_F(NodesUnderLoad, AnAddedNodeThatIsLostIsRemovedOnceWhatItRanIsPlacedAnew) {
