@@ -257,7 +257,7 @@ class Coordinator {
   void fetch_best();
   void on_fetch(const std::string& witness, const Event& event);
   void conclude_claim();
-  bool all_fresh_granted();
+  bool all_granted();
   void on_initialised(const Event& event);
   void go_on_from_claim();
   [[nodiscard]] bool granted(const std::string& id) const;

@@ -212,7 +212,7 @@ void Coordinator::conclude_claim() {
       return;
     }
   }
-  if (!best_ && !all_fresh_granted()) return;
+  if (!best_ && !all_granted()) return;
   if (settings_.forced) {
     if (best_) {
       stop(Phase::failed,
@@ -231,15 +231,18 @@ void Coordinator::conclude_claim() {
   if (kind == Pending::Kind::note) go_on_from_claim();
 }
 
-// Where nothing was ever voted for, a register that is still to be made must be made now: later it could not be told
-// from one that was lost.
-bool Coordinator::all_fresh_granted() {
+// Where no vote is seen, a majority is not enough. A register that was lost may be made again by a claim that is still
+// under way, and would promise less than the lost one had: two runs could each find a majority with it. When every run
+// that begins the history has claimed all registers, any majority that votes holds one that was never lost, and that
+// one shows the vote, or refuses it.
+bool Coordinator::all_granted() {
   for (const auto& witness : settings_.witnesses) {
-    if (!settings_.fresh_witnesses.contains(witness.id) || granted(witness.id)) continue;
+    if (granted(witness.id)) continue;
     const WitnessTrack& track = witnesses_.at(witness.id);
     stop(Phase::failed,
          {Status::unavailable,
-          "witness " + witness.id + " cannot be asked; a new cluster needs every witness for its first run",
+          "witness " + witness.id + " cannot be asked; until the first version is decided every witness is needed: " +
+              "bring it back, or take its table out of k4t.toml",
           track.why ? track.why->message : std::string()});
     return false;
   }

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <initializer_list>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -106,6 +107,37 @@ TEST(ARegisterThatIsMadeAgain, HelpsNoRunThatRemembersTheLostOne) {
   EXPECT_EQ(script.world().watcher().decided().size(), 1U);
   script.finish("run b: ");
   EXPECT_FALSE(script.world().violation()) << *script.world().violation() << "\n" << script.told();
+}
+
+// A claim that makes a register arrives when others have made, used and lost it, and promises less than was promised
+// there: with a majority only, runs c and d would each decide the first version.
+TEST(ARegisterThatALateClaimMakes, LetsNoTwoRunsDecideTheFirstVersion) {
+  Config config;
+  config.gateways = 0;
+  config.fresh = true;
+  config.stores = true;
+  config.runs = 4;
+  config.faults = 3;
+  config.crashes = 0;
+  config.wipes = 1;
+  Script script(config);
+  const auto take = [&](std::initializer_list<const char*> steps) {
+    for (const char* step : steps) {
+      ASSERT_TRUE(script.take(step)) << step << " is not possible after\n" << script.told();
+    }
+  };
+  take({"run a starts", "run a: claim w1", "run a: claim w2", "run a: claim w3",
+        "run a: claim w1 (1,a) making it: delayed", "run a: claim w2 (1,a) making it",
+        "run a: claim w3 (1,a) making it", "run b starts"});
+  script.finish("run b: claim");
+  take({"run c starts", "run d starts", "run d: claim w1", "run d: claim w2", "run d: claim w3 (1048578,d): lost",
+        "w1 loses its state", "run a: claim w1 (1,a) making it: late", "run c: claim w1", "run c: claim w3",
+        "run c: claim w2 (1048578,c): lost"});
+  script.finish("run d: prepare");
+  script.finish("run c: ");
+  script.finish("run d: ");
+  EXPECT_FALSE(script.world().violation()) << *script.world().violation() << "\n" << script.told();
+  EXPECT_TRUE(script.world().watcher().decided().empty()) << script.told();
 }
 
 class PlantedMistake : public ::testing::TestWithParam<MistakeText> {};

@@ -74,8 +74,8 @@ std::optional<std::string> World::recover(World after, std::uint64_t draw) {
     }
   }
   if (after.violation()) return after.violation();
-  // Where nothing was ever decided, a register that was not made yet may be needed.
-  if (decided.empty() && after.config_.fresh) return {};
+  // Until the first version is decided every witness is needed.
+  if (decided.empty()) return {};
   return after.check_caught_up(*fresh.coordinator);
 }
 

@@ -296,18 +296,24 @@ TEST_F(RunnerTest, WithoutAMajorityOfWitnessesNothingBegins) {
 }
 
 TEST_F(RunnerTest, AMinorityOfWitnessesIsNotMissed) {
-  begun("a")->close();
+  auto first = begun("a");
+  ASSERT_EQ(first->propose(state("one"))->verdict, Verdict::decided);
+  first->close();
   gone_ = {"w2"};
   auto run = begun("b");
-  EXPECT_EQ(run->propose(state("one"))->verdict, Verdict::decided);
+  EXPECT_EQ(run->propose(state("two"))->verdict, Verdict::decided);
 }
 
-TEST_F(RunnerTest, ANewClusterNeedsEveryWitnessOnce) {
+TEST_F(RunnerTest, UntilTheFirstVersionIsDecidedEveryWitnessIsNeeded) {
   gone_ = {"w3"};
   EXPECT_EQ(runner("a")->begin().status(), Status::unavailable);
   gone_.clear();
-  EXPECT_TRUE(begun("b"));
+  begun("b")->close();
   EXPECT_EQ(initialised_.size(), 3U);
+  gone_ = {"w3"};
+  const auto refused = runner("c")->begin();
+  EXPECT_EQ(refused.status(), Status::unavailable);
+  EXPECT_NE(refused.error().message.find("witness w3 "), std::string::npos) << refused.error().message;
 }
 
 TEST_F(RunnerTest, ALostRegisterIsNeverMadeAgain) {
