@@ -118,7 +118,7 @@ Result<Forcing> choose_forced(const Evidence& evidence, const Force& force) {
   state.witnesses = force.witnesses;
   std::sort(state.witnesses.begin(), state.witnesses.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   model::Forced forced;
-  forced.version = highest_version(evidence) + 1;
+  forced.version = highest_version(evidence) + forced_leap;
   forced.by = force.by;
   forced.why = force.why;
   forced.salt = force.salt;
@@ -137,6 +137,21 @@ Result<Forcing> choose_forced(const Evidence& evidence, const Force& force) {
   const auto record = model::make_record(forcing.chosen->record.txn, version, state);
   forcing.entry = std::make_shared<const txn::Entry>(txn::Entry{record, std::move(state)});
   return forcing;
+}
+
+std::optional<model::Forced> still_forced(const txn::Entry& latest, const std::vector<txn::Member>& members,
+                                          bool acknowledges) {
+  if (!latest.state.forced) return {};
+  model::Forced forced = *latest.state.forced;
+  // Who holds the latest version has been overwritten since, or was never away.
+  for (const auto& member : members) {
+    if (member.standing != txn::Standing::current) continue;
+    std::erase(member.who.group == txn::Group::gateway ? forced.diverged_gateways : forced.diverged_dns,
+               member.who.name);
+  }
+  forced.acknowledged = forced.acknowledged || acknowledges;
+  if (forced.acknowledged && forced.diverged_gateways.empty() && forced.diverged_dns.empty()) return {};
+  return forced;
 }
 
 }  // namespace k4t::operation

@@ -40,8 +40,18 @@ struct Forcing {
   std::set<txn::Participant> overwritten;  ///< answered: all of them get the new version, whatever they hold
 };
 
+/// How far a forced version is above all that were seen. A run of the old history stops where it sees a version that is
+/// newer than its own, and takes one that is older by two or more for its own past: so what may still live of the old
+/// history must never come near.
+inline constexpr std::uint64_t forced_leap = 1'000'000;
+
 /// The state of the highest (epoch, version) whose record is there, or of a later version that is known to be decided
-/// or served, at one version above all that were seen anywhere. UNAVAILABLE: no record at all is left.
+/// or served, at a version far above all that were seen anywhere. UNAVAILABLE: no record at all is left.
 Result<Forcing> choose_forced(const Evidence& evidence, const Force& force);
+
+/// What the version after `latest` is to keep of the forced one before it: who has not been overwritten since, by what
+/// `members` show against `latest`, until nobody is left and a user has acknowledged it.
+std::optional<model::Forced> still_forced(const txn::Entry& latest, const std::vector<txn::Member>& members,
+                                          bool acknowledges);
 
 }  // namespace k4t::operation

@@ -4,8 +4,10 @@
 #include <set>
 
 #include "k4t/digest.hpp"
+#include "operation/force.hpp"
 #include "operation/history.hpp"
 #include "plan/routing.hpp"
+#include "platform/steps.hpp"
 
 namespace k4t::operation {
 namespace {
@@ -173,23 +175,8 @@ std::vector<txn::Member> Run::members() const {
   return runner_ == nullptr ? std::vector<txn::Member>{} : runner_->coordinator().members();
 }
 
-void Run::carry_forced(model::State& state) const {
-  state.forced.reset();
-  if (!latest() || !latest()->state.forced) return;
-  model::Forced forced = *latest()->state.forced;
-  // Who holds the latest version has been overwritten since, or was never away.
-  for (const auto& member : members()) {
-    if (member.standing != Standing::current) continue;
-    std::erase(member.who.group == txn::Group::gateway ? forced.diverged_gateways : forced.diverged_dns,
-               member.who.name);
-  }
-  forced.acknowledged = forced.acknowledged || acknowledges_;
-  if (forced.acknowledged && forced.diverged_gateways.empty() && forced.diverged_dns.empty()) return;
-  state.forced = std::move(forced);
-}
-
 Result<txn::Outcome> Run::propose(model::State state) {
-  carry_forced(state);
+  state.forced = latest() ? still_forced(*latest(), members(), acknowledges_) : std::nullopt;
   proposing_ = true;
   auto outcome = runner_->propose(state);
   proposing_ = false;
@@ -255,7 +242,9 @@ Result<void> Run::begin_forced(const txn::EntryPtr& entry, std::uint64_t counter
   for (const auto& witness : signposts) {
     const auto port = ports_.witness(witness);
     if (!port) continue;
+    platform::step("before signpost " + witness.id);
     const auto answer = (*port)->vote(runner_->coordinator().epoch(), entry->record, {peek_timeout, nullptr});
+    platform::step("after signpost " + witness.id);
     if (answer && answer->granted) continue;
     env_.reporter.warning("witness " + witness.id + " of the old set does not point to the new one: " +
                           (answer ? "it has promised a later epoch" : answer.error().message));

@@ -84,7 +84,6 @@ class Run {
   Result<txn::Settings> settings();
   Result<void> keep(const txn::Note& note);
   std::string next_id();
-  void carry_forced(model::State& state) const;
 
   const Environment& env_;
   std::shared_ptr<Relay> relay_;

@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "operation/force.hpp"
 #include "unit/operation/lab.hpp"
 
 /// The redo log as people see it, differences, and the set of witnesses.
@@ -280,6 +281,9 @@ TEST_F(TransactionsTest, AMasterThatKnowsNothingAndNamesOtherWitnessesDoesNotBeg
 
 // ---- force ------------------------------------------------------------------------------------------------------
 
+/// After version 1.
+constexpr std::uint64_t forced_version = 1 + forced_leap;
+
 class Forced : public TransactionsTest {
  protected:
   Result<Report> force() {
@@ -328,14 +332,14 @@ TEST_F(Forced, TheNewHistoryGoesOnWithItsOwnWitnesses) {
   deploy("app:1");
   lose_majority();
   expect_ending(force(), Ending::done);
-  EXPECT_EQ(gateway("gw1").held->version, 2U);
+  EXPECT_EQ(gateway("gw1").held->version, forced_version);
   EXPECT_THAT(decided_ids(), SizeIs(3));
   const auto latest = lab_.transactions().look()->assessment.latest;
   ASSERT_TRUE(latest->state.forced);
   EXPECT_EQ(latest->state.forced->why, "two disks are gone");
   EXPECT_THAT(latest->state.forced->discarded, Contains(HasSubstr("only witness w2 knows")));
   deploy("app:2");
-  EXPECT_EQ(gateway("gw1").held->version, 3U);
+  EXPECT_EQ(gateway("gw1").held->version, forced_version + 1);
   EXPECT_TRUE(lab_.transactions().look()->assessment.latest->state.forced) << "until it is acknowledged";
   expect_ending(lab_.transactions().acknowledge(), Ending::done);
   EXPECT_FALSE(lab_.transactions().look()->assessment.latest->state.forced);
@@ -350,7 +354,7 @@ TEST_F(Forced, WhoWasAwayRejoinsOnlyByAnExplicitOverwrite) {
   expect_ending(lab_.master().sync(false), Ending::lagging);
   EXPECT_EQ(gateway("gw2").held->version, 1U);
   expect_ending(lab_.transactions().overwrite({{txn::Group::gateway, "gw2"}}), Ending::done);
-  EXPECT_EQ(gateway("gw2").held->version, 2U);
+  EXPECT_EQ(gateway("gw2").held->version, forced_version);
   expect_ending(lab_.transactions().acknowledge(), Ending::done);
   EXPECT_FALSE(lab_.transactions().look()->assessment.latest->state.forced);
 }
@@ -367,7 +371,7 @@ TEST_F(Forced, TheOldMajorityThatComesBackCannotCommitAgainstTheNewHistory) {
   const auto report = old.apply({{Lab::web(1, "app:9")}, {}});
   expect_ending(report, Ending::failed);
   EXPECT_THAT(report->why->message, HasSubstr("which the witnesses do not know"));
-  EXPECT_EQ(gateway("gw1").held->version, 2U);
+  EXPECT_EQ(gateway("gw1").held->version, forced_version);
 }
 
 TEST_F(Forced, AfterLosingTheMastersMemoryTooTheSignpostShowsTheWay) {
@@ -380,7 +384,7 @@ TEST_F(Forced, AfterLosingTheMastersMemoryTooTheSignpostShowsTheWay) {
   const auto status = fresh.transactions().look();
   ASSERT_TRUE(status);
   ASSERT_NE(status->assessment.latest, nullptr);
-  EXPECT_EQ(status->assessment.latest->record.version, 2U);
+  EXPECT_EQ(status->assessment.latest->record.version, forced_version);
   EXPECT_TRUE(status->assessment.majority) << "of the new set";
 }
 
