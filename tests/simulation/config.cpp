@@ -47,6 +47,9 @@ void draw_faults(std::mt19937_64& random, Config& config) {
   config.cuts = some(4);
   config.replacements = some(4);
   config.store_faults = some(3);
+  config.forces = one_in(random, 4) ? draw(random, 1, 2) : 0;
+  config.forced_set = draw(random, 0, 1) == 0 ? 1 : 3;
+  config.drifts = one_in(random, 3) ? draw(random, 1, 3) : 0;
   config.refusals = one_in(random, 3);
 }
 

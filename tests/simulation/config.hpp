@@ -39,6 +39,9 @@ struct Config {
   int cuts = 0;           ///< power cuts at witnesses and participants
   int replacements = 0;   ///< participants that leave, come back blank, or with an older state
   int store_faults = 0;   ///< masters' stores that are lost, rewound or cloned
+  int forces = 0;         ///< users who begin a new history because most witnesses do not answer them
+  int drifts = 0;         ///< contents that are changed by hand
+  int forced_set = 1;     ///< witnesses of a new history
   bool refusals = false;  ///< a participant's checker may say INVALID
 
   // How finely it is simulated. A search leaves these out, to spend its states on what can go wrong.

@@ -189,7 +189,8 @@ std::string describe(const Config& config) {
          number("proposals", config.proposals) + number("sets", static_cast<int>(config.sets.size())) +
          number("faults", config.faults) + number("crashes", config.crashes) + number("wipes", config.wipes) +
          number("cuts", config.cuts) + number("replacements", config.replacements) +
-         number("store faults", config.store_faults) + (config.fresh ? "registers not made, " : "") +
+         number("store faults", config.store_faults) + number("forces", config.forces) +
+         number("drifts", config.drifts) + (config.fresh ? "registers not made, " : "") +
          (config.stores ? "" : "no stores, ") + (config.courtesy ? "courtesy, " : "") +
          (config.availability == model::Availability::all ? "all must prepare" : "one must prepare");
 }

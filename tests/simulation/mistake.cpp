@@ -43,6 +43,15 @@ const std::vector<MistakeText>& all_mistakes() {
       {chunk_without_prerequisite, "chunk_without_prerequisite", "a chunk does not require the last register"},
       {chunks_look_closed, "chunks_look_closed", "the register does not tell that chunks are open"},
       {resume_believes_the_register, "resume_believes_the_register", "a resumed commit skips chunks of another target"},
+      {drift_counts_as_clean, "drift_counts_as_clean", "content that was changed by hand is not looked at"},
+      {repair_believes_the_register, "repair_believes_the_register", "a commit leaves content whose register is right"},
+      {every_run_repairs, "every_run_repairs", "changes by hand are undone though nobody asked for it"},
+      {force_reuses_a_version, "force_reuses_a_version", "a forced version is one above the state it takes over"},
+      {force_takes_the_next_version, "force_takes_the_next_version", "the old history can grow past a forced version"},
+      {force_reuses_witness_ids, "force_reuses_witness_ids", "new registers at other places under the old ids"},
+      {force_forgets_the_absent, "force_forgets_the_absent", "a forced version does not name who did not answer"},
+      {next_version_forgets_the_absent, "next_version_forgets_the_absent", "the version after a forced one does not"},
+      {absent_ones_are_caught_up, "absent_ones_are_caught_up", "every run overwrites what is off the chain"},
   };
   return all;
 }

@@ -50,6 +50,17 @@ enum class Mistake {
   chunk_without_prerequisite,
   chunks_look_closed,
   resume_believes_the_register,
+  // Changes by hand.
+  drift_counts_as_clean,
+  repair_believes_the_register,
+  every_run_repairs,
+  // A forced history.
+  force_reuses_a_version,
+  force_takes_the_next_version,
+  force_reuses_witness_ids,
+  force_forgets_the_absent,
+  next_version_forgets_the_absent,
+  absent_ones_are_caught_up,
 };
 
 struct MistakeText {

@@ -25,6 +25,9 @@ struct Face {
   friend bool operator==(const Face&, const Face&) = default;
 };
 
+/// Content that no run wrote.
+inline constexpr const char* kByHand = "by hand";
+
 /// A commit's way through its messages: one for a gateway, perhaps several for a DNS server.
 struct CommitStep {
   unsigned chunk = 0;
@@ -48,6 +51,9 @@ class Server {
   void abort(const std::string& txn) { staged_.erase(txn); }
 
   void restart();
+  /// Part of its content is changed by hand, and its register stays.
+  void drift();
+  [[nodiscard]] bool drifted() const { return served_.parts.front() == kByHand; }
   /// Replaced by an empty machine.
   void replace();
   /// Set back to the `index`-th state that it served.

@@ -19,8 +19,10 @@ void Watcher::voted(const std::string& by, const model::Epoch& epoch, const txn:
   auto& voters = votes_[model::Vote{epoch, record.version, record.txn}];
   if (!voters.insert(by).second) return;
   voted_for_.emplace(record.txn, entry);
+  const std::size_t history = place(entry);
+  const bool root = history > 0 && histories_[history].root->record.txn == record.txn;
   if (dropped_.contains(record.txn)) violate("a vote was given to " + version_of(entry) + ", which was dropped");
-  if (record.version > 1 && !decided_txns_.contains(record.base)) {
+  if (record.version > 1 && !root && !decided_txns_.contains(record.base)) {
     violate("I4: " + version_of(entry) + " was voted for, and its base is not decided");
   }
   const auto sets = txn::deciding_sets(entry->state);
@@ -32,18 +34,59 @@ void Watcher::voted(const std::string& by, const model::Epoch& epoch, const txn:
 
 void Watcher::decide(const txn::EntryPtr& entry) {
   decided_txns_.insert(entry->record.txn);
-  const auto [found, fresh] = decided_.emplace(entry->record.version, entry);
+  const std::size_t history = history_of(entry->record.txn);
+  newest_ = std::max(newest_, history);
+  const auto [found, fresh] = histories_[history].decided.emplace(entry->record.version, entry);
   if (!fresh && found->second->record.txn != entry->record.txn) {
     violate("I4: two states were decided for " + version_of(entry));
   }
 }
 
-void Watcher::served(const Server& server, const Face& was) {
+/// The history that the version belongs to, which it begins where it is a forced one.
+std::size_t Watcher::place(const txn::EntryPtr& entry) {
+  const model::Record& record = entry->record;
+  if (const auto known = places_.find(record.txn); known != places_.end()) return known->second;
+  std::size_t history = history_of(record.base);
+  if (entry->state.forced && entry->state.forced->version == record.version) {
+    histories_.push_back({entry, history, {}});
+    history = histories_.size() - 1;
+  }
+  if (history > 0) places_.emplace(record.txn, history);
+  return history;
+}
+
+std::size_t Watcher::history_of(const std::string& txn) const {
+  const auto found = places_.find(txn);
+  return found == places_.end() ? 0 : found->second;
+}
+
+bool Watcher::descends(std::size_t history, std::size_t from) const {
+  while (history > from) history = histories_[history].parent;
+  return history == from;
+}
+
+void Watcher::judge_history(const Server& server, const Face& was) {
+  const Face& now = server.served();
+  if (!was.at || !now.at) return;
+  const std::size_t before = history_of(was.at->txn);
+  const std::size_t after = history_of(now.at->txn);
+  if (before == after) return;
+  const std::string who = txn::to_string(server.who());
+  if (descends(before, after)) violate("F1: " + who + " went back into a history that was left behind");
+  if (after == 0) return;
+  const auto silent = silent_.find(histories_[after].root->record.txn);
+  if (silent != silent_.end() && silent->second.contains(server.who())) {
+    violate("F2: " + who + " did not answer when history was forced, and nobody asked to overwrite it");
+  }
+}
+
+void Watcher::served(const Server& server, const Face& was, Leave leave) {
   const Face& now = server.served();
   if (now == was) return;
   const std::string who = txn::to_string(server.who());
   for (const auto& part : now.parts) {
-    if (!part.empty() && !is_decided(part)) violate("I1: " + who + " serves content that was not decided");
+    if (!part.empty() && part != kByHand && !is_decided(part))
+      violate("I1: " + who + " serves content that was not decided");
   }
   if (now.at && !is_decided(now.at->txn)) violate("I1: " + who + " shows a version that was not decided");
   if (!now.from && !now.whole()) violate("I1: " + who + " serves other content than its register says");
@@ -52,6 +95,9 @@ void Watcher::served(const Server& server, const Face& was) {
   if (after < before) {
     violate("I2: " + who + " went back from version " + std::to_string(before) + " to " + std::to_string(after));
   }
+  if (!leave.overwrites) judge_history(server, was);
+  const bool by_hand = was.at && now.at && was.parts.front() == kByHand && was.at->txn == now.at->txn;
+  if (by_hand && !leave.repairs && !leave.overwrites) violate("R1: a change by hand at " + who + " was undone unasked");
 }
 
 void Watcher::reported_served(const Server& server, const Register& target) {

@@ -37,6 +37,7 @@ World::World(Config config) : config_(std::move(config)) {
     if (n <= config_.witnesses && n > config_.witnesses - config_.in_dns) at.dns = "dns1";
     witnesses_.emplace_back(std::move(at), n <= config_.witnesses && !config_.fresh);
   }
+  numbered_ = witnesses_.size();
   for (int n = 0; n < config_.witnesses; ++n) first_set_.push_back(witnesses_[static_cast<std::size_t>(n)].at());
   for (int n = 1; n <= config_.gateways; ++n)
     servers_.emplace_back(txn::Participant{Group::gateway, "gw" + std::to_string(n)});
@@ -65,6 +66,7 @@ void World::choices(std::vector<Choice>& all) const {
   }
   machine_choices(all);
   if (config_.store_faults > 0) store_choices(all);
+  if (config_.forces > 0) force_choices(all);
 }
 
 void World::message_choices(std::vector<Choice>& all) const {
@@ -95,7 +97,7 @@ void World::message_choices(std::vector<Choice>& all) const {
 
 // Of every set at most a minority is lost; more than that no protocol survives.
 bool World::may_wipe(std::size_t index) const {
-  if (!witnesses_[index].held()) return false;
+  if (!witnesses_[index].held() || index >= numbered_) return false;
   const auto wiped = [&](int number) { return witnesses_[static_cast<std::size_t>(number - 1)].wiped() ? 1 : 0; };
   int of_first = 0;
   for (int n = 1; n <= config_.witnesses; ++n) of_first += wiped(n);
@@ -117,6 +119,8 @@ void World::machine_choices(std::vector<Choice>& all) const {
     const Server& server = servers_[at];
     if (config_.cuts > 0) all.push_back({Kind::reboot_server, at, 0});
     if (server.away) all.push_back({Kind::come_back, at, 0});
+    const bool whole = server.served().at && server.served().whole() && server.stored() == server.served();
+    if (config_.drifts > 0 && whole) all.push_back({Kind::drift, at, 0});
     if (config_.replacements == 0) continue;
     if (!server.away) all.push_back({Kind::leave, at, 0});
     if (server.stored().at) all.push_back({Kind::replace, at, 0});
@@ -154,6 +158,8 @@ void World::spend(Kind kind) {
     case Kind::lose_store:
     case Kind::rewind_store:
     case Kind::clone_store: --config_.store_faults; break;
+    case Kind::drift: --config_.drifts; break;
+    case Kind::force: --config_.forces; break;
     default: --config_.faults;
   }
 }
@@ -226,7 +232,7 @@ void World::take_disturbance(const Choice& choice) {
     case Kind::reboot_server: {
       const Face was = servers_[at].served();
       servers_[at].restart();
-      watcher_.served(servers_[at], was);
+      watcher_.served(servers_[at], was, {});
       break;
     }
     case Kind::leave: servers_[at].away = true; break;
@@ -236,6 +242,8 @@ void World::take_disturbance(const Choice& choice) {
     case Kind::lose_store: set_store(at, std::make_shared<const Store>()); break;
     case Kind::rewind_store: set_store(at, hosts_[at].past.at(choice.detail)); break;
     case Kind::clone_store: set_store(at, hosts_[choice.detail].store); break;
+    case Kind::drift: servers_[at].drift(); break;
+    case Kind::force: force(at, choice.detail); break;
     default: break;
   }
 }
@@ -266,8 +274,9 @@ World::Message World::remove_message(std::size_t index) {
   return message;
 }
 
-Witness& World::witness(const std::string& id) {
-  return *std::find_if(witnesses_.begin(), witnesses_.end(), [&](const Witness& one) { return one.at().id == id; });
+Witness& World::witness(const model::Witness& at) {
+  return *std::find_if(witnesses_.begin(), witnesses_.end(),
+                       [&](const Witness& one) { return one.at().path == at.path; });
 }
 
 Reply World::execute(Message& message, How how) {
@@ -279,7 +288,7 @@ Reply World::execute(Message& message, How how) {
           return keep(message.run, what);
         } else if constexpr (requires { what.at.id; }) {
           if (reachable_ && !reachable_->contains(what.at.id)) return no_answer();
-          return ask_witness(witness(what.at.id), action, how);
+          return ask_witness(witness(what.at), action, how);
         } else {
           const auto server =
               std::find_if(servers_.begin(), servers_.end(), [&](const Server& one) { return one.who() == what.at; });
@@ -312,7 +321,10 @@ Reply World::ask_witness(Witness& at, const Action& action, How how) {
 
 Reply World::ask_server(Server& server, Message& message, How how) {
   const Action& action = *message.action;
-  if (const auto* observe = std::get_if<txn::action::Observe>(&action.what)) return server.observe(observe->expected);
+  if (const auto* observe = std::get_if<txn::action::Observe>(&action.what)) {
+    if (server.drifted()) run(message.run).saw_drift.insert(server.who());
+    return server.observe(observe->expected);
+  }
   if (const auto* prepare = std::get_if<txn::action::Prepare>(&action.what)) {
     return server.prepare(config_, prepare->what);
   }
@@ -327,7 +339,9 @@ Reply World::ask_server(Server& server, Message& message, How how) {
   const Mishap mishap = how.cut ? Mishap::power_cut : how.half ? Mishap::not_activated : Mishap::none;
   Reply reply = server.commit(config_, commit.what, mishap, step);
   message.step = step.more ? std::make_shared<const CommitStep>(step) : nullptr;
-  watcher_.served(server, was);
+  const Run& by = *runs_[message.run];
+  const bool repairs = by.repairs || !by.saw_drift.contains(server.who());
+  watcher_.served(server, was, {by.overwrite.contains(server.who()), repairs});
   if (server.served() != was && server.served().whole()) server.keep_past();
   if (std::holds_alternative<CommitReply>(reply)) watcher_.reported_served(server, commit.what.target);
   return reply;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config.hpp"
+#include "operation/force.hpp"
 #include "participant.hpp"
 #include "watcher.hpp"
 #include "witness.hpp"
@@ -46,6 +47,8 @@ struct Choice {
     lose_store,    ///< a host's store is empty
     rewind_store,  ///< and as it was before its `detail`-th change
     clone_store,   ///< a host's disk is copied from host `detail`
+    drift,         ///< a participant's content is changed by hand
+    force,         ///< a user at a host forces history; `detail`: who answers, see World::force
   };
   Kind kind = Kind::start;
   std::size_t index = 0;  ///< of the run, message, witness, participant or host
@@ -101,7 +104,11 @@ class World {
     bool dead = false;
     bool caught_up = false;
     int proposed = 0;
-    std::string told;  ///< txn of the last proposal whose end was watched
+    bool repairs = false;
+    std::set<txn::Participant> overwrite;
+    std::set<txn::Participant> saw_drift;
+    std::vector<model::Witness> signposts;  ///< of a forced run: old witnesses to be pointed to the new ones
+    std::string told;                       ///< txn of the last proposal whose end was watched
     bool believed = false;
     std::vector<model::Witness> began_with;
     // For mistakes that look at a whole round.
@@ -137,7 +144,7 @@ class World {
   Reply ask_witness(Witness& witness, const txn::Action& action, How how);
   Reply ask_server(Server& server, Message& message, How how);
   Reply keep(std::size_t run, const txn::Note& note);
-  Witness& witness(const std::string& id);
+  Witness& witness(const model::Witness& at);
   void set_store(std::size_t host, std::shared_ptr<const Store> next);
 
   // Runs (world_runs.cpp).
@@ -152,6 +159,15 @@ class World {
   [[nodiscard]] txn::Settings settings_of(const Run& run, const std::string& id) const;
   [[nodiscard]] model::State proposal_of(std::size_t index) const;
   [[nodiscard]] std::vector<model::Witness> planned_set(const Run& run, std::size_t at) const;
+
+  // A user's --force (world_force.cpp).
+  void force_choices(std::vector<Choice>& all) const;
+  void force(std::size_t host, std::size_t who_answers);
+  [[nodiscard]] operation::Evidence evidence_at(const Run& run, std::size_t who_answers) const;
+  [[nodiscard]] std::vector<txn::EntryPtr> records_at(const Run& run, const operation::Evidence& evidence) const;
+  std::vector<model::Witness> fresh_set(const std::string& id);
+  [[nodiscard]] txn::EntryPtr mistaken_force(const operation::Forcing& forcing) const;
+  static txn::Actions pointing_to_new_witnesses(Run& run);
 
   // Mistakes of the coordinator, made by changing what it sends and hears (world_mistakes.cpp).
   [[nodiscard]] txn::Action mistaken(txn::Action action) const;
@@ -173,6 +189,7 @@ class World {
   std::chrono::milliseconds now_{};
   std::vector<Witness> witnesses_;  ///< w1, w2, …
   std::vector<model::Witness> first_set_;
+  std::size_t numbered_ = 0;  ///< of the witnesses: all others are of forced histories
   std::vector<Server> servers_;
   std::vector<Host> hosts_;
   std::vector<std::shared_ptr<Run>> runs_;  ///< shared with copies of this world until changed

@@ -71,6 +71,9 @@ void World::hear_mistaken(std::size_t index, const Message& message, Reply reply
       return;
     }
   }
+  if (auto* seen = std::get_if<Observation>(&reply); seen != nullptr && seen->content == Content::drifted) {
+    if (config_.has(Mistake::drift_counts_as_clean)) seen->content = Content::clean;
+  }
   if (const auto* vote = std::get_if<txn::action::Vote>(&action.what)) {
     if (counts_as_given(config_.mistake, *vote, reply)) reply = forged(vote->at.id, vote->epoch);
     hear_vote(index, *vote, {action.id, std::move(reply)});

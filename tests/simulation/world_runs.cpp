@@ -55,7 +55,10 @@ World::Run& World::run(std::size_t index) {
 
 std::string World::id_of(std::size_t index) const {
   if (config_.has(Mistake::runs_share_an_epoch)) return "a";
-  const std::size_t rank = config_.ordered ? index : runs_.size() - 1 - index;
+  const auto runs = static_cast<std::size_t>(config_.runs);
+  // Of users' --force; they come in any order among the others.
+  if (index >= runs) return (config_.ordered ? "z" : "A") + std::to_string(index - runs);
+  const std::size_t rank = config_.ordered ? index : runs - 1 - index;
   return std::string(1, static_cast<char>('a' + rank));
 }
 
@@ -85,7 +88,8 @@ std::vector<model::Witness> World::planned_set(const Run& run, std::size_t at) c
   const auto& latest = run.coordinator->latest();
   const auto current = latest ? latest->state.witnesses : first_set_;
   const int plan = at < config_.set_plan.size() ? config_.set_plan[at] : 0;
-  if (plan == 0) return current;
+  // The sets are of the first history.
+  if (plan == 0 || (latest && watcher_.is_forced(latest->record.txn))) return current;
   std::vector<model::Witness> set;
   for (const int number : config_.sets.at(static_cast<std::size_t>(plan - 1))) {
     const Witness& one = witnesses_.at(static_cast<std::size_t>(number - 1));
@@ -112,6 +116,13 @@ model::State World::proposal_of(std::size_t index) const {
     state.gateway_members.erase(state.gateway_members.begin() + static_cast<std::ptrdiff_t>(left_out - 1));
   }
   state.witnesses = planned_set(run, at);
+  if (const auto& latest = run.coordinator->latest()) {
+    state.forced = operation::still_forced(*latest, run.coordinator->members(), false);
+    if (state.forced && config_.has(Mistake::next_version_forgets_the_absent)) {
+      state.forced->diverged_gateways.clear();
+      state.forced->diverged_dns.clear();
+    }
+  }
   return state;
 }
 
@@ -121,6 +132,7 @@ void World::start(std::size_t index, std::size_t host) {
   txn::Settings settings = settings_of(begun, id_of(index));
   // Somebody may insist; who does not is stopped by another host's open claim.
   settings.take_over = index % 2 == 1;
+  begun.repairs = index % 3 == 0;
   begun.began_with = settings.witnesses;
   begun.coordinator.emplace(std::move(settings));
   send(index, begun.coordinator->begin());
@@ -169,13 +181,20 @@ void World::go_on(std::size_t index) {
   Run& resting = run(index);
   txn::Coordinator& coordinator = *resting.coordinator;
   const auto phase = coordinator.phase();
-  if (phase == txn::Phase::ready && resting.proposed < config_.proposals) {
+  if (phase == txn::Phase::ready && !resting.signposts.empty()) {
+    send(index, pointing_to_new_witnesses(resting));
+  } else if (phase == txn::Phase::ready && resting.proposed < config_.proposals) {
     model::State state = proposal_of(index);
     ++resting.proposed;
     send(index, coordinator.propose(std::move(state)));
   } else if (phase == txn::Phase::ready && !resting.caught_up) {
     resting.caught_up = true;
-    send(index, coordinator.catch_up({}));
+    txn::CatchUp what{resting.repairs, resting.overwrite};
+    if (config_.has(Mistake::every_run_repairs)) what.repair = true;
+    if (config_.has(Mistake::absent_ones_are_caught_up)) {
+      for (const auto& server : servers_) what.overwrite.insert(server.who());
+    }
+    send(index, coordinator.catch_up(std::move(what)));
   } else if (phase == txn::Phase::ready ||
              (config_.courtesy && coordinator.resting() && phase != txn::Phase::closed && phase != txn::Phase::lost)) {
     send(index, coordinator.close());
@@ -185,7 +204,7 @@ void World::go_on(std::size_t index) {
 std::uint64_t World::mark_of(const Run& run) const {
   if (run.mark) return *run.mark;
   Hash hash;
-  hash << run.dead << run.caught_up << run.proposed << run.host << run.votes << run.held.size();
+  hash << run.dead << run.caught_up << run.proposed << run.host << run.votes << run.held.size() << run.signposts.size();
   for (const auto& held : run.held) hash << simulation::mark_of(0, *held.action) << held.reply.index();
   // A dead run is heard of no more; its messages speak for themselves.
   if (run.coordinator && !run.dead) hash << run.coordinator->fingerprint();
@@ -195,7 +214,8 @@ std::uint64_t World::mark_of(const Run& run) const {
 
 std::uint64_t World::fingerprint() const {
   Hash hash;
-  hash << config_.faults << config_.crashes << config_.wipes << config_.cuts << config_.replacements;
+  hash << config_.faults << config_.crashes << config_.wipes << config_.cuts << config_.replacements << config_.forces
+       << config_.drifts;
   for (const auto& one : witnesses_) one.hash_into(hash);
   for (const auto& server : servers_) server.hash_into(hash);
   for (const auto& shared : runs_) hash << mark_of(*shared);

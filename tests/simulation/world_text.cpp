@@ -69,11 +69,30 @@ std::string text_of(const Face& face) {
 }
 
 /// In the order of Choice::Kind.
-constexpr std::array<std::string_view, 22> kNames{
-    "starts at host",  "delivered",       "late",          "lost",          "answer lost", "delayed",
-    "repeated",        "expire",          "half done",     "refused",       "power cut",   "crashes",
-    "loses its state", "is rebooted",     "is rebooted",   "leaves",        "comes back",  "is replaced",
-    "is rewound to",   "loses its store", "is rewound to", "is cloned from"};
+constexpr std::array<std::string_view, 24> kNames{"starts at host",
+                                                  "delivered",
+                                                  "late",
+                                                  "lost",
+                                                  "answer lost",
+                                                  "delayed",
+                                                  "repeated",
+                                                  "expire",
+                                                  "half done",
+                                                  "refused",
+                                                  "power cut",
+                                                  "crashes",
+                                                  "loses its state",
+                                                  "is rebooted",
+                                                  "is rebooted",
+                                                  "leaves",
+                                                  "comes back",
+                                                  "is replaced",
+                                                  "is rewound to",
+                                                  "loses its store",
+                                                  "is rewound to",
+                                                  "is cloned from",
+                                                  "is changed by hand",
+                                                  "a user forces history at host"};
 
 }  // namespace
 
@@ -107,9 +126,11 @@ std::string World::describe(const Choice& choice) const {
     case Kind::reboot_server:
     case Kind::leave:
     case Kind::come_back:
+    case Kind::drift:
     case Kind::replace: return servers_[choice.index].who().name + " " + name;
     case Kind::rewind: return servers_[choice.index].who().name + " " + name + detail;
     case Kind::lose_store: return "host " + std::to_string(choice.index) + " " + name;
+    case Kind::force: return name + " " + std::to_string(choice.index) + ", answered by" + detail;
     case Kind::rewind_store:
     case Kind::clone_store: return "host " + std::to_string(choice.index) + " " + name + detail;
     default: break;
@@ -132,6 +153,7 @@ std::string World::describe() const {
     text += "run " + id_of(at) + ": " + std::string(txn::to_string(run.coordinator->phase())) +
             (run.dead ? ", dead" : "") + "\n";
   }
+  if (watcher_.forced()) text += "in the newest history ";
   for (const auto& [version, entry] : watcher_.decided()) {
     text += "decided: " + text_of(version, entry->record.txn) + " by";
     for (const auto& set : txn::deciding_sets(entry->state)) {
