@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "crash/crash_world.hpp"
+#include "crash/witness_kinds.hpp"
 
 /// Invariants 2, 3 and 6: killed anywhere, the next command leaves either the state before or the state after, the same
 /// at all members; meanwhile each member serves one of them wholly, and no route leads to what is gone. All moments are
@@ -108,6 +109,7 @@ std::vector<Kind> kinds() {
                  next_greeting});
   all.push_back({"recovery of an undecided apply", [](CrashWorld& world) { leave_update(world, before_decision); },
                  status, next_greeting});
+  for (auto& kind : witness_kinds()) all.push_back(std::move(kind));
   return all;
 }
 
@@ -141,6 +143,11 @@ bool kill_once(CrashWorld& world, const Kind& kind, std::size_t number, const Mo
   const auto killed = world.killable.kill_at(command, moment);
   if (killed.exit_code != 128 + SIGKILL) world.problem(where, "was not killed: " + killed.out + killed.err);
   if (may_leave_running(moment)) world.killable.settle();
+  kind.heal(world);
+  if (kind.aftermath) {
+    world.demand_whole(where, before, after, kind.stale);
+    return kind.aftermath(world, where, number);
+  }
   const int version = world.version;
   const bool is_after = !kind.same_version && world.decided() > version;
   world.demand_whole(where, before, after, kind.stale);
@@ -219,7 +226,12 @@ class Crash : public ::testing::TestWithParam<std::size_t> {
       kind.arrange(world);
       const Want after = kind.after(world);
       const auto ran = world.killable.record(kind.command(world), moments);
-      if (ran.exit_code != 0) world.problem(kind.name, ran.out + ran.err);
+      if (ran.exit_code != kind.exit_code) world.problem(kind.name, ran.out + ran.err);
+      kind.heal(world);
+      if (kind.aftermath) {
+        if (!kind.aftermath(world, kind.name, 0)) world.problem(kind.name, "the change was not made");
+        return;
+      }
       // A recovery of what was undecided leads back, everything else to the state after.
       if (kind.same_version || world.decided() > world.version) world.now = after;
       world.version = world.decided();

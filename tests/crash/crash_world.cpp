@@ -94,8 +94,23 @@ void CrashWorld::blank() {
   for (auto* server : {&cluster().ns1(), &cluster().ns2()}) {
     server->update_by_hand({"update delete _k4t." + domain, "update delete _k4t-try." + domain});
   }
+  name_witnesses({});
+  for (const char* folder : {"w1", "w2", "w3"}) fs::remove_all(cluster().folder() / folder);
+  txns_.clear();
   now = {};
   version = 0;
+}
+
+void CrashWorld::name_witnesses(const std::vector<std::string>& ids) {
+  std::string text = Scratch::read(cluster().config());
+  if (const auto at = text.find("\n[[witness]]"); at != std::string::npos) text.erase(at);
+  for (const auto& id : ids) text += "\n[[witness]]\nid = \"" + id + "\"\npath = \"" + id + "\"\n";
+  std::ofstream(cluster().config()) << text;
+}
+
+Registers CrashWorld::registers() {
+  const fs::path folder = cluster().folder();
+  return Registers({folder / "state" / "witness", folder / "w1", folder / "w2", folder / "w3", folder / "lost"});
 }
 
 void CrashWorld::demand_gateway(const std::string& where, const GatewaySight& sight, const Want& want) {
@@ -174,6 +189,9 @@ void CrashWorld::demand_all(const std::string& where, const Want& want, int at_v
     txns.insert({gateway.txn, dns.txn});
   }
   if (txns.size() != 1) problem(where, "the members hold different histories");
+  if (txns_.emplace(at_version, *txns.begin()).first->second != *txns.begin()) {
+    problem(where, "version " + std::to_string(at_version) + " has another content than before");
+  }
   const auto instances = served_.instances();
   if (instances.size() != want.replicas + (want.side ? 1 : 0)) {
     problem(where, std::to_string(instances.size()) + " instances are there");

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "crash/killable.hpp"
+#include "crash/registers.hpp"
 #include "support/served.hpp"
 
 /// What the crash tests know of a cluster, and what they demand of it between a kill and the next command, and after.
@@ -51,13 +53,18 @@ class CrashWorld {
   /// All servers serve `want` at that version, with as many instances, and nothing is left over.
   void demand_all(const std::string& where, const Want& want, int at_version);
 
-  int decided() { return served_.decided(); }
+  /// Gives k4t.toml these witnesses, each in a folder of that name; none: the default one.
+  void name_witnesses(const std::vector<std::string>& ids);
+  /// Of all witnesses, those among them that were moved to the folder "lost".
+  Registers registers();
+  int decided() { return registers().decided(); }
   void problem(const std::string& where, const std::string& what) { problems.push_back(where + ": " + what); }
 
  private:
   void find_broken(const std::string& where, const Want& before, const Want& after, const std::set<std::string>& stale);
   void demand_gateway(const std::string& where, const GatewaySight& sight, const Want& want);
   Served served_;
+  std::map<int, std::string> txns_;  ///< of all versions that were ever served by everybody
 };
 
 /// One kind of run that is killed at each of its moments.
@@ -68,7 +75,11 @@ struct Kind {
   std::function<Want(const CrashWorld&)> after;                  ///< what it leads to
   std::vector<std::string> next = {"status"};                    ///< the command that comes after the kill
   std::set<std::string> stale = {};                              ///< see demand_whole
-  bool same_version = false;  ///< it decides nothing: it brings members to the latest
+  bool same_version = false;                                   ///< it decides nothing: it brings members to the latest
+  int exit_code = 0;                                           ///< of the command, undisturbed
+  std::function<void(CrashWorld&)> heal = [](CrashWorld&) {};  ///< what people do before they look
+  /// What comes after the kill instead of `next`, and what is demanded of it; true: the command's change was made.
+  std::function<bool(CrashWorld&, const std::string& where, std::size_t number)> aftermath = {};
 };
 
 }  // namespace k4t::testing

@@ -54,10 +54,11 @@ std::string filled(std::string text, const std::string& from, const std::string&
   return text;
 }
 
-/// Names of instances are drawn anew each time.
+/// Names of instances are drawn anew each time, and so are the ids of witnesses that replace others.
 std::string without_chance(const std::string& mark) {
   static const std::regex instance(R"((demo-[a-z0-9]+)-[a-z][a-z0-9]{5}\b)");
-  return std::regex_replace(mark, instance, "$1-*");
+  static const std::regex witness(R"(\b(w[0-9])(-x[0-9a-f]{6})?\b)");
+  return std::regex_replace(std::regex_replace(mark, instance, "$1-*"), witness, "$1*");
 }
 
 /// One value of the environment that marks all processes that a command starts.

@@ -143,7 +143,7 @@ TEST(ARegisterThatALateClaimMakes, LetsNoTwoRunsDecideTheFirstVersion) {
 class PlantedMistake : public ::testing::TestWithParam<MistakeText> {};
 
 TEST_P(PlantedMistake, IsFound) {
-  const Report report = hunt(GetParam().mistake, first_seed(), 5000);
+  const Report report = hunt(GetParam().mistake, first_seed(), 20000);
   ASSERT_TRUE(report.violation) << "nobody noticed that " << GetParam().what;
   std::cout << (report.states > 0 ? report.states : report.schedules) << (report.states > 0 ? " states" : " schedules")
             << ": " << first_line(*report.violation) << std::endl;
