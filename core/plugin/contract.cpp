@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -28,21 +30,34 @@ constexpr std::array kKinds = {
 /// REQUIRES: a schema of the SDK; a unit test compiles all of them.
 JsonSchema compiled(const Json& schema) { return JsonSchema::compile(schema).value(); }
 
-/// The schema of every reply, by kind and method.
-using Replies = std::map<std::pair<std::string, std::string>, JsonSchema, std::less<>>;
-
-Replies compile_replies() {
-  Replies replies;
-  for (const KnownKind& kind : kKinds) {
-    const Json document = Json::parse(schema_text(kind.name));
-    for (const auto& [method, shapes] : document.at("methods").items()) {
-      Json schema = shapes.at("reply");
-      schema["definitions"] = document.at("definitions");
-      replies.emplace(std::pair(std::string(kind.name), method), compiled(schema));
-    }
+/// The schemas of replies, each compiled when it is first asked for: a command needs a few of them. Thread-safe.
+class Replies {
+ public:
+  /// Empty: no such kind, or its schema does not know the method.
+  std::optional<JsonSchema> of(std::string_view kind, std::string_view method) {
+    if (api_of(kind).empty()) return {};
+    const std::scoped_lock lock(mutex_);
+    const auto name = std::pair(std::string(kind), std::string(method));
+    if (const auto found = compiled_.find(name); found != compiled_.end()) return found->second;
+    const Json& document = document_of(kind);
+    const auto shapes = document.at("methods").find(name.second);
+    if (shapes == document.at("methods").end()) return {};
+    Json schema = shapes->at("reply");
+    schema["definitions"] = document.at("definitions");
+    return compiled_.emplace(name, compiled(schema)).first->second;
   }
-  return replies;
-}
+
+ private:
+  const Json& document_of(std::string_view kind) {
+    const auto found = documents_.find(kind);
+    if (found != documents_.end()) return found->second;
+    return documents_.emplace(std::string(kind), Json::parse(schema_text(kind))).first->second;
+  }
+
+  std::mutex mutex_;
+  std::map<std::string, Json, std::less<>> documents_;
+  std::map<std::pair<std::string, std::string>, JsonSchema> compiled_;
+};
 
 }  // namespace
 
@@ -57,9 +72,9 @@ std::vector<JsonIssue> check_manifest(const Json& manifest) {
 }
 
 std::vector<JsonIssue> check_reply(std::string_view kind, std::string_view method, const Json& reply) {
-  static const Replies replies = compile_replies();
-  const auto found = replies.find(std::pair(std::string(kind), std::string(method)));
-  return found == replies.end() ? std::vector<JsonIssue>() : found->second.validate(reply);
+  static Replies replies;
+  const auto schema = replies.of(kind, method);
+  return schema ? schema->validate(reply) : std::vector<JsonIssue>();
 }
 
 std::string text_of(const std::vector<JsonIssue>& issues) {
