@@ -133,16 +133,9 @@ std::optional<std::string> try_recovery(World world, std::mt19937_64& random, Re
   return World::recover(std::move(world), random());
 }
 
-}  // namespace
+using Step = std::function<void(const std::string&)>;
 
-Report exhaust(Config config, std::uint64_t limit_states, std::uint64_t recovery_every) {
-  config.hashed = true;
-  return Search(limit_states, recovery_every).run(config);
-}
-
-void stroll(std::uint64_t seed, Mistake mistake, Report& report, const std::function<void(const std::string&)>& step) {
-  std::mt19937_64 random(seed);
-  const Config config = draw_config(random, mistake);
+void follow(const Config& config, std::uint64_t seed, std::mt19937_64& random, Report& report, const Step& step) {
   if (step) step(describe(config));
   World world(config);
   Scheduler scheduler(random);
@@ -168,16 +161,43 @@ void stroll(std::uint64_t seed, Mistake mistake, Report& report, const std::func
   report.seed = seed;
 }
 
-Report walk(std::uint64_t first, std::uint64_t count, Mistake mistake) {
+/// `path` goes along the path of one seed.
+template <class Path>
+Report follow_each(std::uint64_t first, std::uint64_t count, Path path) {
   Report report;
-  for (std::uint64_t seed = first; seed - first < count && !report.violation; ++seed) stroll(seed, mistake, report);
+  for (std::uint64_t seed = first; seed - first < count && !report.violation; ++seed) path(seed, report, Step{});
   if (!report.violation) return report;
   // Again, this time telling every step.
   std::string text;
   Report again;
-  stroll(report.seed, mistake, again, [&](const std::string& line) { text += "  " + line + "\n"; });
+  path(report.seed, again, [&](const std::string& line) { text += "  " + line + "\n"; });
   report.violation = "seed " + std::to_string(report.seed) + ": " + *report.violation + "\n" + text;
   return report;
+}
+
+}  // namespace
+
+Report exhaust(Config config, std::uint64_t limit_states, std::uint64_t recovery_every) {
+  config.hashed = true;
+  return Search(limit_states, recovery_every).run(config);
+}
+
+void stroll(std::uint64_t seed, Mistake mistake, Report& report, const std::function<void(const std::string&)>& step) {
+  std::mt19937_64 random(seed);
+  const Config config = draw_config(random, mistake);
+  follow(config, seed, random, report, step);
+}
+
+Report walk(std::uint64_t first, std::uint64_t count, Mistake mistake) {
+  return follow_each(
+      first, count, [&](std::uint64_t seed, Report& report, const Step& step) { stroll(seed, mistake, report, step); });
+}
+
+Report walk_in(const Config& config, std::uint64_t first, std::uint64_t count) {
+  return follow_each(first, count, [&](std::uint64_t seed, Report& report, const Step& step) {
+    std::mt19937_64 random(seed);
+    follow(config, seed, random, report, step);
+  });
 }
 
 std::string describe(const Config& config) {

@@ -34,6 +34,9 @@ void stroll(std::uint64_t seed, Mistake mistake, Report& report,
 /// The paths of `count` seeds from `first` on; ends at the first that breaks an invariant.
 Report walk(std::uint64_t first, std::uint64_t count, Mistake mistake);
 
+/// The same in one world: only the choices follow from the seeds.
+Report walk_in(const Config& config, std::uint64_t first, std::uint64_t count);
+
 /// A configuration in words.
 std::string describe(const Config& config);
 
