@@ -7,7 +7,7 @@ namespace {
 
 /// Of one small world with a mistake in it, which can make it larger than it would be.
 constexpr std::uint64_t kHuntedStates = 2'000'000;
-/// Of losing_world(): about ten times what its rarest mistake took from most seeds.
+/// Of losing_world(): forty times what its mistakes took from each of two seeds.
 constexpr std::uint64_t kLosingSchedules = 20'000;
 
 Config small(int witnesses, int gateways, int faults, int crashes) {
