@@ -16,8 +16,6 @@ namespace {
 
 using operation::Report;
 
-void print_json(const Json& json) { std::puts(json.dump(2, ' ', false, Json::error_handler_t::replace).c_str()); }
-
 /// "key=value" → both. INVALID_ARGUMENT where it is not of that form.
 Result<std::pair<std::string, std::string>> split(const std::string& option, const std::string& text) {
   const auto equals = text.find('=');

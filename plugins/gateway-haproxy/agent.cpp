@@ -20,10 +20,6 @@ constexpr std::size_t piece_bytes = 64u << 10;
 constexpr std::size_t largest_answer_bytes = 256u << 20;
 constexpr milliseconds longest_call = std::chrono::minutes(1);
 
-Error unavailable(std::string message, std::string detail = {}) {
-  return {Status::unavailable, std::move(message), std::move(detail)};
-}
-
 void put_frame(std::string& out, std::string_view name, std::string_view bytes) {
   out.append(name).append(" ").append(std::to_string(bytes.size())).append("\n").append(bytes).append("\n");
 }
@@ -89,6 +85,10 @@ const std::string* find(const Frames& frames, std::string_view name) {
 }
 
 }  // namespace
+
+Error unavailable(std::string message, std::string detail) {
+  return {Status::unavailable, std::move(message), std::move(detail)};
+}
 
 Result<std::string> take(const Frames& frames, std::string_view name) {
   const auto* found = find(frames, name);

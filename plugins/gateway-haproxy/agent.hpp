@@ -17,6 +17,9 @@ namespace k4t::haproxy {
 /// A request or an answer: named parts, in order.
 using Frames = std::vector<std::pair<std::string, std::string>>;
 
+/// UNAVAILABLE.
+Error unavailable(std::string message, std::string detail = {});
+
 /// UNAVAILABLE where an answer has no such part.
 Result<std::string> take(const Frames& frames, std::string_view name);
 

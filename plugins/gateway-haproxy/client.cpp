@@ -7,10 +7,6 @@
 namespace k4t::haproxy {
 namespace {
 
-Error unavailable(std::string message, std::string detail = {}) {
-  return {Status::unavailable, std::move(message), std::move(detail)};
-}
-
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream in(text);

@@ -75,10 +75,6 @@ std::string command_of(pid_t pid) {
   return text;
 }
 
-void check(const Ran& ran, const std::string& what) {
-  if (ran.exit_code != 0) throw std::runtime_error(what + ": " + ran.out);
-}
-
 }  // namespace
 
 std::string missing() {

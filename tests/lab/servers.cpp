@@ -10,10 +10,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void check(const Ran& ran, const std::string& what) {
-  if (ran.exit_code != 0) throw std::runtime_error(what + ": " + ran.out);
-}
-
 bool listens(const Machine& machine, unsigned port) {
   const auto ran = machine.run({"ss", "-Htln", "sport = :" + std::to_string(port)});
   return ran.exit_code == 0 && !ran.out.empty();

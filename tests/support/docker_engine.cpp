@@ -61,10 +61,6 @@ http::Client client_to(const fs::path& socket) {
   return http::Client(std::move(endpoint));
 }
 
-void must(const Ran& ran, const std::string& what) {
-  if (ran.exit_code != 0) throw std::runtime_error(what + ": " + ran.out);
-}
-
 void fill(const fs::path& root, const std::vector<ImageFile>& files) {
   for (const char* folder : {"bin", "etc", "tmp", "proc", "sys", "dev"}) fs::create_directories(root / folder);
   fs::permissions(root / "tmp", static_cast<fs::perms>(01777));
@@ -135,7 +131,7 @@ void import_image(const fs::path& socket, const std::string& name, const std::ve
   const fs::path root = image.path() / "root";
   fill(root, files);
   const fs::path tar = image.path() / "image.tar";
-  must(run({"tar", "-C", root.string(), "--owner=0", "--group=0", "-cf", tar.string(), "."}), "tar");
+  check(run({"tar", "-C", root.string(), "--owner=0", "--group=0", "-cf", tar.string(), "."}), "tar");
   const auto colon = name.rfind(':');
   http::Request request;
   request.method = "POST";

@@ -299,4 +299,8 @@ Ran run(const std::vector<std::string>& argv, const std::string& input, std::chr
   return ran;
 }
 
+void check(const Ran& ran, const std::string& what) {
+  if (ran.exit_code != 0) throw std::runtime_error(what + ": " + ran.out);
+}
+
 }  // namespace k4t::testing

@@ -94,4 +94,7 @@ struct Ran {
 Ran run(const std::vector<std::string>& argv, const std::string& input = {},
         std::chrono::milliseconds timeout = std::chrono::seconds(60));
 
+/// Throws std::runtime_error with what the command printed, unless it ended well.
+void check(const Ran& ran, const std::string& what);
+
 }  // namespace k4t::testing
