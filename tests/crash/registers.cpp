@@ -1,6 +1,8 @@
 #include "crash/registers.hpp"
 
 #include <algorithm>
+#include <sstream>
+#include <stdexcept>
 
 #include "support/process.hpp"
 
@@ -8,22 +10,44 @@ namespace k4t::testing {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+/// A register holds the record of its last vote in a second line, and a file that was one may be a record's.
+std::vector<Json> lines_of(const std::string& text) {
+  std::vector<Json> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
+  if (lines.empty()) throw std::runtime_error("an empty register or record");
+  return lines;
+}
+
+}  // namespace
+
 Registers::Registers(const std::vector<fs::path>& folders) {
   for (const auto& folder : folders) {
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(folder, none)) {
       const std::string name = entry.path().filename();
       if (!name.ends_with(".json")) continue;
-      const Json json = Json::parse(Scratch::read(entry.path()));
+      const auto lines = lines_of(Scratch::read(entry.path()));
       if (name.starts_with("k4t-record-")) {
-        records_.push_back({json.at("version"), json.at("txn"), Json::parse(json.at("state_text").get<std::string>())});
+        add_record(lines.back());
       } else if (name.starts_with("k4t-witness-")) {
-        ids_.insert(json.at("id").get<std::string>());
-        const bool voted = json.contains("vote") && json["vote"].is_object();
-        if (voted) votes_.push_back({json["id"], json["vote"]["version"], json["vote"]["txn"]});
+        add_register(lines.front());
+        if (lines.size() > 1) add_record(lines.back());
       }
     }
   }
+}
+
+void Registers::add_record(const Json& json) {
+  records_.push_back({json.at("version"), json.at("txn"), Json::parse(json.at("state_text").get<std::string>())});
+}
+
+void Registers::add_register(const Json& json) {
+  ids_.insert(json.at("id").get<std::string>());
+  const bool voted = json.contains("vote") && json["vote"].is_object();
+  if (voted) votes_.push_back({json["id"], json["vote"]["version"], json["vote"]["txn"]});
 }
 
 bool Registers::majority(const Json& set, const Record& record) const {

@@ -36,6 +36,8 @@ class Registers {
     std::string txn;
     Json state;
   };
+  void add_record(const Json& json);
+  void add_register(const Json& json);
   [[nodiscard]] bool is_decided(const Record& record) const;
   [[nodiscard]] bool majority(const Json& set, const Record& record) const;
   [[nodiscard]] const Record* newest() const;

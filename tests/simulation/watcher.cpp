@@ -67,14 +67,18 @@ bool Watcher::descends(std::size_t history, std::size_t from) const {
 
 void Watcher::judge_history(const Server& server, const Face& was) {
   const Face& now = server.served();
-  if (!was.at || !now.at) return;
-  const std::size_t before = history_of(was.at->txn);
+  if (!now.at) return;
   const std::size_t after = history_of(now.at->txn);
+  const auto silent = after == 0 ? silent_.end() : silent_.find(histories_[after].root->record.txn);
+  if (!was.at) {
+    // An empty machine has taken its place and joined: what the old one's disk holds is the past from now on.
+    if (silent != silent_.end()) silent->second.erase(server.who());
+    return;
+  }
+  const std::size_t before = history_of(was.at->txn);
   if (before == after) return;
   const std::string who = txn::to_string(server.who());
   if (descends(before, after)) violate("F1: " + who + " went back into a history that was left behind");
-  if (after == 0) return;
-  const auto silent = silent_.find(histories_[after].root->record.txn);
   if (silent != silent_.end() && silent->second.contains(server.who())) {
     violate("F2: " + who + " did not answer when history was forced, and nobody asked to overwrite it");
   }
@@ -131,6 +135,10 @@ void Watcher::hash_into(Hash& hash) const {
     for (const auto& id : voters) hash << id;
   }
   for (const auto& txn : dropped_) hash << txn;
+  for (const auto& [txn, members] : silent_) {
+    hash << txn;
+    for (const auto& who : members) hash << txn::to_string(who);
+  }
 }
 
 }  // namespace k4t::simulation
