@@ -214,7 +214,8 @@ const Table<ClusterFileKeys>& cluster_file_table() {
         .key("plugins", plugins_table().form(), Need::absent, &ClusterFileKeys::plugins, "Where drivers are found")
         .key("ssh", ssh_table().form(), Need::absent, &ClusterFileKeys::ssh, "How machines are reached over SSH")
         .key("node", node_table().forms(1, node_limit), Need::required, &ClusterFileKeys::nodes, "The machines")
-        .key("gateway", gateway_table().forms(0, member_limit), Need::absent, &ClusterFileKeys::gateways, "The gateways")
+        .key("gateway", gateway_table().forms(0, member_limit), Need::absent, &ClusterFileKeys::gateways,
+             "The gateways")
         .key("dns", dns_table().forms(1, member_limit), Need::required, &ClusterFileKeys::dns, "The DNS servers")
         .key("witness", witness_table().forms(0, witness_limit), Need::absent, &ClusterFileKeys::witnesses,
              "The witnesses; without any, one in the state folder, which is then the only copy")

@@ -28,7 +28,8 @@ void Witness::wipe() {
 
 void Witness::store(const Config& config, const model::WitnessRegister& next, const txn::EntryPtr& record, bool cut) {
   const bool record_last = config.has(Mistake::record_after_vote);
-  // A file brings its record with the register: a cut takes both or none. What is in DNS has its record elsewhere before.
+  // A file brings its record with the register: a cut takes both or none. What is in DNS has its record elsewhere
+  // before.
   const bool comes = at_.dns ? !config.has(Mistake::record_is_left_to_dns) : !cut;
   if (record && !record_last && comes) records_[record->record.txn] = record;
   if (config.has(Mistake::witness_answers_before_sync)) {
