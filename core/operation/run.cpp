@@ -132,7 +132,7 @@ Result<void> Run::keep(const txn::Note& note) {
 
 Result<txn::Assessment> Run::look() {
   K4T_ASSIGN(auto with, settings());
-  txn::Runner reader(ports_, std::move(with), {{}, 8, relay_.get()});
+  txn::Runner reader(ports_, std::move(with), {.listener = relay_.get()});
   return reader.inspect();
 }
 
@@ -155,7 +155,7 @@ Result<void> Run::begin() {
   K4T_ASSIGN(auto with, settings());
   ++runs_;
   relay_->expect_fresh(with.fresh_witnesses);
-  runner_ = std::make_unique<txn::Runner>(ports_, std::move(with), txn::RunnerOptions{{}, 8, relay_.get()});
+  runner_ = std::make_unique<txn::Runner>(ports_, std::move(with), txn::RunnerOptions{.listener = relay_.get()});
   return runner_->begin();
 }
 
@@ -234,7 +234,7 @@ Result<void> Run::begin_forced(const txn::EntryPtr& entry, std::uint64_t counter
   for (const auto& witness : with.witnesses) with.fresh_witnesses.insert(witness.id);
   with.forced = entry;
   relay_->expect_fresh(with.fresh_witnesses);
-  runner_ = std::make_unique<txn::Runner>(ports_, std::move(with), txn::RunnerOptions{{}, 8, relay_.get()});
+  runner_ = std::make_unique<txn::Runner>(ports_, std::move(with), txn::RunnerOptions{.listener = relay_.get()});
   proposing_ = true;
   auto begun = runner_->begin();
   proposing_ = false;

@@ -36,8 +36,10 @@ struct Deadlines {
 };
 
 struct RunnerOptions {
-  Deadlines deadlines;
-  std::size_t threads = 8;
+  Deadlines deadlines{};
+  /// At most; as many as a cluster may have members and, in a change, witnesses, so that one that is silent delays
+  /// nobody.
+  std::size_t threads = 64;
   Listener* listener = nullptr;  ///< not owned
 };
 
