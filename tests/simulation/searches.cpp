@@ -34,7 +34,9 @@ std::vector<SmallWorld> make() {
   Config forced = small(3, 0, 0, 1);
   forced.runs = 1;
   forced.forces = 2;
-  forced.proposals = 2;
+  Config forced_once = forced;
+  forced_once.forces = 1;
+  forced_once.proposals = 2;
   return {
       {"a_folder_and_two_in_dns_of_which_one_loses_its_register", in_dns},
       {"two_runs_three_witnesses_both_groups_with_a_crash", small(3, 1, 0, 1)},
@@ -42,7 +44,8 @@ std::vector<SmallWorld> make() {
       {"one_witness_gives_way_to_three", changing(small(1, 0, 0, 1), {2, 3, 4}, {1, 0})},
       {"two_versions_each_with_a_fault_and_a_crash", twice},
       {"both_groups_with_a_fault_and_a_crash", small(1, 1, 1, 1)},
-      {"a_user_forces_history_beside_a_run_with_a_crash", forced},
+      {"history_is_forced_twice_beside_a_run_with_a_crash", forced},
+      {"history_is_forced_beside_a_run_with_two_versions_and_a_crash", forced_once},
   };
 }
 
