@@ -38,6 +38,9 @@ struct NodeArguments {
   std::string driver;
   std::string address;
   std::string ports;
+  std::string subnet;
+  std::string public_address;
+  std::string public_ports;
   std::string cpu;
   std::string memory;
   std::vector<std::string> options;  ///< "key=value"

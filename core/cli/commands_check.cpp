@@ -85,6 +85,12 @@ class Doctor {
       }
       good(subject, view.info.runtime_version + ", " + std::to_string(view.info.cpus) + " CPUs, " +
                         std::to_string(view.info.memory_bytes >> 20) + " MiB");
+      const auto unable = plan::subnet_problem(environment.fleet.node(view.name)->config(), view.info);
+      if (!unable.empty()) {
+        bad(subject, unable,
+            "make the network there and name it in the node's options, or correct 'subnet'; the driver's README tells "
+            "how");
+      }
       // Only the driver knows what follows from its warnings, and says so itself.
       for (const auto& text : view.info.warnings) warning(subject, text, {});
     }

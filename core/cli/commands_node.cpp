@@ -51,6 +51,9 @@ Result<model::Node> node_of(const NodeArguments& arguments) {
     if (!text.empty()) words.keys[key] = text;
   };
   give("ports", arguments.ports);
+  give("subnet", arguments.subnet);
+  give("public_address", arguments.public_address);
+  give("public_ports", arguments.public_ports);
   give("cpu", arguments.cpu);
   give("memory", arguments.memory);
   for (const auto& text : arguments.labels) {

@@ -230,6 +230,11 @@ class Program {
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
     add->add_option("--ports", node_.ports, "Its ports that k4t may give to instances")->type_name("FIRST-LAST");
+    add->add_option("--subnet", node_.subnet, "Instances get addresses of their own from it")->type_name("BLOCK");
+    add->add_option("--public-address", node_.public_address, "What DNS answers instead where it leads to instances")
+        ->type_name("IP");
+    add->add_option("--public-ports", node_.public_ports, "Its ports that lead to --ports, one by one")
+        ->type_name("FIRST-LAST");
     add->add_option("--cpu", node_.cpu, "Offered to instances; else all")->type_name("CORES");
     add->add_option("--memory", node_.memory, "Offered to instances; else all")->type_name("SIZE");
     add->add_flag("--force", node_.force, "Also when it does not answer");

@@ -114,6 +114,10 @@ std::string ports_text(const model::Node& node) {
   return std::to_string(node.first_port) + '-' + std::to_string(node.last_port);
 }
 
+std::string public_ports_text(const model::Node& node) {
+  return std::to_string(node.public_port(node.first_port)) + '-' + std::to_string(node.public_port(node.last_port));
+}
+
 Json room_json(const NodeSight& node) {
   const Room room = room_of(node);
   Json json{{"instances", instance_count(node)},
@@ -147,6 +151,11 @@ Json summary_json(const NodeSight& node) {
             {"driver", node.config.driver},
             {"ports", ports_text(node.config)},
             {"labels", node.config.labels}};
+  if (!node.config.subnet.empty()) json["subnet"] = node.config.subnet;
+  if (!node.config.public_address.empty()) {
+    json["public_address"] = node.config.public_address;
+    json["public_ports"] = public_ports_text(node.config);
+  }
   if (node.view.mark) json["mark"] = *node.view.mark;
   if (node.view.problem) {
     json["why"] = problem_text(node);
@@ -220,6 +229,10 @@ std::string render_node(const NodeSight& node, std::int64_t now_s, bool colours)
   lines.add("state", state_text(node), style_of(node_state(node.view)));
   if (node.view.mark) lines.add(std::string(to_string(node.view.mark->mark)), "by " + mark_text(*node.view.mark));
   lines.add("address", node.config.address + ", ports " + ports_text(node.config));
+  if (!node.config.subnet.empty()) lines.add("subnet", node.config.subnet);
+  if (!node.config.public_address.empty()) {
+    lines.add("public", node.config.public_address + ", ports " + public_ports_text(node.config));
+  }
   lines.add("driver", node.config.driver);
   lines.add("runtime", runtime_text(node));
   const runtime::NodeInfo* info = !node.view.problem ? &node.view.info : node.last ? &node.last->info : nullptr;

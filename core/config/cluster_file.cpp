@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "config/table.hpp"
+#include "model/subnet.hpp"
 
 namespace k4t::config {
 namespace {
@@ -23,6 +24,7 @@ struct ClusterKeys {
   std::string domain;
   std::string state = "/var/lib/k4t";
   std::uint32_t dns_ttl_s = model::Cluster{}.dns_ttl_s;
+  std::optional<model::Reach> reach;
   std::uint32_t removal_limit_percent = model::Cluster{}.removal_limit_percent;
   bool accept_single_copy = model::Cluster{}.accept_single_copy;
   AvailabilityKeys availability;
@@ -65,6 +67,11 @@ const Table<ClusterKeys>& cluster_table() {
         .key("state", file_path(), Need::optional, &ClusterKeys::state, "Folder of the master's metadata and redo log")
         .key("dns_ttl", seconds(0, day_s), Need::optional, &ClusterKeys::dns_ttl_s,
              "How long resolvers may keep an answer")
+        .row(
+            "reach", choice<model::Reach>(), Need::absent, Json(),
+            [](ClusterKeys& cluster, model::Reach reach) { cluster.reach = reach; },
+            "Where DNS leads those who ask for a service that does not say; without it to the gateways where there are "
+            "any")
         .key("removal_limit", percent(), Need::optional, &ClusterKeys::removal_limit_percent,
              "A plan that removes a greater share of the instances needs --force")
         .key("accept_single_copy", yes_or_no(), Need::optional, &ClusterKeys::accept_single_copy,
@@ -119,7 +126,15 @@ const Table<model::Node>& node_table() {
         .key("cpu", cpu(), Need::absent, &model::Node::cpu_millis,
              "Offered to instances; without it all that the machine has")
         .key("memory", memory(), Need::absent, &model::Node::memory_bytes,
-             "Offered to instances; without it all that the machine has");
+             "Offered to instances; without it all that the machine has")
+        .key("subnet", subnet(), Need::absent, &model::Node::subnet,
+             "Routed to the node; instances get addresses of their own from it instead of the node's ports")
+        .key("public_address", address(), Need::absent, &model::Node::public_address,
+             "What DNS answers instead of 'address' where it leads to instances, behind a cloud's NAT")
+        .row(
+            "public_ports", port_range(), Need::absent, Json(),
+            [](model::Node& node, const PortRange& ports) { node.first_public_port = ports.first; },
+            "The public address's ports that lead to 'ports', one by one; without it the same numbers");
     return keys;
   }();
   return table;
@@ -254,6 +269,49 @@ const Value* sound_item(const Value& root, std::string_view list_name, std::size
   return &list->items[index];
 }
 
+/// What a node's table says of how its instances are reached must fit together.
+void check_node_reach(const Value& item, const model::Node& node, Report& report) {
+  const Value* ports = item.find("public_ports");
+  const Value* address = item.find("public_address");
+  const Value* subnet = item.find("subnet");
+  if (subnet != nullptr && address != nullptr) {
+    report.error_at_key(*address, id::keys_exclude, "'subnet' and 'public_address' exclude each other",
+                        "remove one of them: instances have addresses of their own, or are reached at the node's");
+  }
+  if (ports == nullptr) return;
+  if (address == nullptr) {
+    report.error_at_key(*ports, id::missing_key, "'public_ports' without 'public_address'",
+                        "add the address whose ports they are");
+    return;
+  }
+  const auto range = parse_port_range(ports->text);
+  if (!range || range->last - range->first == node.last_port - node.first_port) return;
+  report.error(*ports, id::impossible_value,
+               "'public_ports' are " + std::to_string(range->last - range->first + 1) + " and 'ports' are " +
+                   std::to_string(node.last_port - node.first_port + 1),
+               "give as many: each leads to one of the node's");
+}
+
+void check_subnets(const Value& root, const std::vector<model::Node>& nodes, Report& report) {
+  std::vector<std::pair<model::Subnet, std::string>> earlier;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const Value* item = sound_item(root, "node", i, report);
+    if (item == nullptr) continue;
+    check_node_reach(*item, nodes[i], report);
+    const auto subnet = model::Subnet::parse(nodes[i].subnet);
+    if (!subnet) continue;
+    const auto same =
+        std::find_if(earlier.begin(), earlier.end(), [&](const auto& other) { return other.first.overlaps(*subnet); });
+    if (same != earlier.end()) {
+      report.error(
+          part(*item, "subnet"), id::subnets_overlap,
+          "node " + in_quotes(nodes[i].name) + " has addresses of node " + in_quotes(same->second) + "'s subnet",
+          "give each node a block of its own");
+    }
+    earlier.emplace_back(*subnet, nodes[i].name);
+  }
+}
+
 /// Instances of two nodes with one address would take each other's ports.
 void check_node_ports(const Value& root, const std::vector<model::Node>& nodes, Report& report) {
   std::map<std::string, std::vector<std::size_t>> by_address;
@@ -376,6 +434,12 @@ void finish_records(const Value& root, const std::string& folder, std::vector<mo
   }
 }
 
+void check_reach(const Value& root, const ClusterFileKeys& file, Report& report) {
+  if (file.cluster.reach != model::Reach::gateways || !file.gateways.empty()) return;
+  report.error(part(*root.find("cluster"), "reach"), id::dangling_name, "'reach' is \"gateways\", and there are none",
+               "add a [[gateway]], or write reach = \"instances\"");
+}
+
 std::string absolute(const std::string& folder, const std::string& path) {
   return (std::filesystem::path(folder) / path).lexically_normal().string();
 }
@@ -389,6 +453,8 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
   for (const char* kind : {"node", "gateway", "dns"}) check_unique(root, kind, "name", report);
   check_unique(root, "witness", "id", report);
   check_node_ports(root, file.nodes, report);
+  check_subnets(root, file.nodes, report);
+  check_reach(root, file, report);
   check_gateway_addresses(root, file.gateways, report);
   finish_witnesses(root, folder, file.dns, file.witnesses, report);
   finish_records(root, folder, file.records, report);
@@ -402,6 +468,7 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
   cluster.gateway_availability = file.cluster.availability.gateways;
   cluster.dns_availability = file.cluster.availability.dns;
   cluster.dns_ttl_s = file.cluster.dns_ttl_s;
+  cluster.reach = file.cluster.reach;
   cluster.accept_single_copy = file.cluster.accept_single_copy;
   cluster.removal_limit_percent = file.cluster.removal_limit_percent;
   cluster.ssh = std::move(file.ssh);
@@ -423,6 +490,7 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
 model::Node read_node_table(const Value& table, Report& report) {
   model::Node node;
   node_table().read(table, node, report);
+  check_node_reach(table, node, report);
   return node;
 }
 

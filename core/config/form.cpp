@@ -218,6 +218,11 @@ Form<std::string> address() {
   return grammar_form("the IPv4 or IPv6 address of one machine", pattern("^[0-9A-Fa-f:.]+$", 45), parse_address);
 }
 
+Form<std::string> subnet() {
+  return grammar_form("a block of addresses such as \"2001:db8:1::/64\"", pattern("^[0-9A-Fa-f:.]+/[0-9]+$", 49),
+                      parse_subnet);
+}
+
 Form<std::string> machine() {
   return grammar_form("\"local\" or \"ssh://[user@]host[:port]\"", pattern("^(local|ssh://.+)$", 400), parse_machine);
 }

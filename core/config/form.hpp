@@ -71,6 +71,7 @@ Form<std::string> port_name();
 Form<std::string> domain(std::size_t limit);
 Form<std::string> host_or_any();
 Form<std::string> address();
+Form<std::string> subnet();
 Form<std::string> machine();
 Form<std::string> route_path();
 Form<std::string> request_path();

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <utility>
 
+#include "model/subnet.hpp"
+
 namespace k4t::config {
 namespace {
 
@@ -174,6 +176,11 @@ Result<std::string> parse_address(std::string_view text) {
   }
   if (is_unspecified(canonical)) return bad("the unspecified address belongs to no single machine");
   return canonical;
+}
+
+Result<std::string> parse_subnet(std::string_view text) {
+  K4T_ASSIGN(const auto subnet, model::Subnet::parse(text));
+  return subnet.text();
 }
 
 Result<std::string> parse_request_path(std::string_view text) {

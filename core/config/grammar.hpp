@@ -35,6 +35,9 @@ Result<std::string> parse_domain(std::string_view text, std::size_t limit = host
 /// An IPv4 or IPv6 address of one machine in canonical text (RFC 5952).
 Result<std::string> parse_address(std::string_view text);
 
+/// A block of addresses in canonical text, see model::Subnet.
+Result<std::string> parse_subnet(std::string_view text);
+
 /// A path of "/"-separated segments of RFC 3986's pchar, without what vendors or shells read differently: no
 /// percent-encoding, none of ; ' $, no empty, "." or ".." segment. A final "/" stays.
 Result<std::string> parse_request_path(std::string_view text);

@@ -32,15 +32,20 @@ inline constexpr std::string_view listeners_overlap = "K4T-CFG-032";
 inline constexpr std::string_view unmatched_labels = "K4T-CFG-033";
 inline constexpr std::string_view ports_overlap = "K4T-CFG-034";
 inline constexpr std::string_view place_used_twice = "K4T-CFG-035";
+inline constexpr std::string_view subnets_overlap = "K4T-CFG-036";
 inline constexpr std::string_view option_refused = "K4T-CFG-040";
 inline constexpr std::string_view options_schema_unusable = "K4T-CFG-041";
 inline constexpr std::string_view cannot_witness = "K4T-CFG-042";
 
-inline constexpr std::array all = {
-    missing_file,     unreadable_file,         not_a_file,        file_too_large,   writable_by_all, not_utf8,
-    syntax,           nested_too_deeply,       defined_twice,     unknown_key,      missing_key,     wrong_type,
-    impossible_value, reserved_name,           control_character, text_too_long,    keys_exclude,    wrong_count,
-    name_used_twice,  dangling_name,           listeners_overlap, unmatched_labels, ports_overlap,   place_used_twice,
-    option_refused,   options_schema_unusable, cannot_witness};
+inline constexpr std::array all = {missing_file,     unreadable_file,   not_a_file,
+                                   file_too_large,   writable_by_all,   not_utf8,
+                                   syntax,           nested_too_deeply, defined_twice,
+                                   unknown_key,      missing_key,       wrong_type,
+                                   impossible_value, reserved_name,     control_character,
+                                   text_too_long,    keys_exclude,      wrong_count,
+                                   name_used_twice,  dangling_name,     listeners_overlap,
+                                   unmatched_labels, ports_overlap,     place_used_twice,
+                                   subnets_overlap,  option_refused,    options_schema_unusable,
+                                   cannot_witness};
 
 }  // namespace k4t::config::id

@@ -75,14 +75,34 @@ void check_names(const std::vector<Declared>& services) {
   }
 }
 
-void check_listeners(const std::vector<Declared>& services, const std::string& domain) {
-  Listeners listeners(domain);
+void check_listeners(const std::vector<Declared>& services, const model::Cluster& cluster) {
+  Listeners listeners(cluster.domain);
   for (const auto& declared : services) {
+    if (model::reach_of(cluster, declared.service) == model::Reach::instances) continue;
     for (std::size_t i = 0; i < declared.service.expose.size(); ++i) {
       const Value& table = declared.value->find("expose")->items[i];
       if (declared.report->sound(table)) listeners.add(declared, declared.service.expose[i], table);
     }
   }
+}
+
+/// BIND serves at most 100 records of one name and type.
+constexpr std::uint32_t named_instances_limit = 90;
+
+void check_reach(const Declared& declared, const model::Cluster& cluster) {
+  const model::Service& service = declared.service;
+  const Value* reach = declared.value->find("reach");
+  if (service.reach == model::Reach::gateways && cluster.gateways.empty() && reach != nullptr) {
+    declared.report->error(*reach, id::dangling_name, "'reach' is \"gateways\", and k4t.toml has none",
+                           "add a [[gateway]] there, or remove 'reach'");
+  }
+  const bool named = model::reach_of(cluster, service) == model::Reach::instances && !service.ports.empty();
+  if (!named || service.replicas <= named_instances_limit) return;
+  declared.report->error(part(*declared.value, "replicas"), id::impossible_value,
+                         "'replicas' is " + std::to_string(service.replicas) +
+                             ", and DNS leads to the service's instances themselves: more than " +
+                             std::to_string(named_instances_limit) + " do not fit into one answer",
+                         "put gateways before it, or divide it into services");
 }
 
 bool has_labels(const model::Node& node, const std::map<std::string, std::string>& labels) {
@@ -108,7 +128,8 @@ void warn_of_unmatched_labels(const Declared& declared, const model::Cluster& cl
 
 void check_services(const std::vector<Declared>& services, const model::Cluster& cluster) {
   check_names(services);
-  check_listeners(services, cluster.domain);
+  check_listeners(services, cluster);
+  for (const auto& declared : services) check_reach(declared, cluster);
   if (cluster.nodes.empty()) return;
   for (const auto& declared : services) warn_of_unmatched_labels(declared, cluster);
 }

@@ -149,6 +149,11 @@ const Table<model::Service>& service_table() {
              "TXT records at the service's name")
         .key("drain_timeout", seconds(0, day_s), Need::optional, &Service::drain_timeout_s,
              "How long an instance that is to go may keep its connections")
+        .row(
+            "reach", choice<model::Reach>(), Need::absent, Json(),
+            [](Service& service, model::Reach reach) { service.reach = reach; },
+            "Where DNS leads those who ask for it, to the gateways or to its healthy instances themselves; without it "
+            "as [cluster] says")
         .key("health", health_table().form(), Need::absent, &Service::health, "When an instance counts as healthy")
         .key("expose", expose_table().forms(0, exposes_limit), Need::absent, &Service::expose,
              "How ports are reached through the gateways");

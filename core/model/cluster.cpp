@@ -4,6 +4,18 @@ namespace k4t::model {
 
 K4T_JSON_DEFINE(Witness, id, host, path, dns)
 K4T_JSON_ENUM_DEFINE(Availability)
+K4T_JSON_ENUM_DEFINE(Reach)
+
+std::uint16_t Node::public_port(std::uint16_t port) const {
+  const bool mapped = first_public_port != 0 && port >= first_port && port <= last_port;
+  return mapped ? static_cast<std::uint16_t>(port - first_port + first_public_port) : port;
+}
+
+std::uint16_t Node::inner_port(std::uint16_t public_port) const {
+  const int port = public_port - first_public_port + first_port;
+  const bool mapped = first_public_port != 0 && port >= first_port && port <= last_port;
+  return mapped ? static_cast<std::uint16_t>(port) : public_port;
+}
 
 std::string place_of(const Witness& witness) {
   return witness.dns ? "DNS server " + *witness.dns + " (" + witness.host + ")" : witness.host + ' ' + witness.path;

@@ -20,6 +20,13 @@ enum class Availability {
 };
 K4T_JSON_ENUM_DECLARE(Availability, {Availability::one, "one"}, {Availability::all, "all"})
 
+/// Where DNS leads those who ask for a service.
+enum class Reach {
+  gateways,   ///< to the gateways, which pass requests on
+  instances,  ///< to the healthy instances themselves
+};
+K4T_JSON_ENUM_DECLARE(Reach, {Reach::gateways, "gateways"}, {Reach::instances, "instances"})
+
 /// One configured thing behind a driver. `options` has passed the driver's own schema.
 struct Driven {
   std::string name;
@@ -35,6 +42,18 @@ struct Node : Driven {
   std::map<std::string, std::string> labels;
   std::optional<std::uint32_t> cpu_millis;  ///< offered to instances; absent: what the machine has
   std::optional<std::uint64_t> memory_bytes;
+  /// Instances with a network of their own get addresses of their own from this block, which is routed to the node,
+  /// instead of host ports; see Subnet. Empty: none.
+  std::string subnet;
+  /// What DNS answers instead of `address` where it leads to instances: the cloud's, which passes on to it what comes
+  /// for its ports. Empty: `address` itself.
+  std::string public_address;
+  std::uint16_t first_public_port = 0;  ///< its port for first_port; the others follow. 0: the same ports
+
+  /// The public address's port for a port of the node.
+  [[nodiscard]] std::uint16_t public_port(std::uint16_t port) const;
+  /// The node's port for one of the public address.
+  [[nodiscard]] std::uint16_t inner_port(std::uint16_t public_port) const;
 };
 
 /// A register that promises and votes: a file in a folder of a machine reached through the transport, or a record in
@@ -70,6 +89,7 @@ struct Cluster {
   Availability gateway_availability = Availability::one;
   Availability dns_availability = Availability::one;
   std::uint32_t dns_ttl_s = 5;
+  std::optional<Reach> reach;                ///< of services that do not say; absent: gateways where there are any
   bool accept_single_copy = false;           ///< a change whose record is on the master's machine alone is done
   std::uint32_t removal_limit_percent = 50;  ///< a plan that removes more instances than this needs --force
   std::vector<Node> nodes;

@@ -7,6 +7,7 @@
 
 #include "k4t/gateway.hpp"
 #include "k4t/runtime.hpp"
+#include "model/cluster.hpp"
 
 /// What a user declares, validated: one Service per [[service]] table of a service file.
 
@@ -68,6 +69,7 @@ struct Service {
 
   // How it is placed and reached: changed without new instances.
   std::map<std::string, std::string> node_labels;  ///< only nodes that have all of these
+  std::optional<Reach> reach;                      ///< absent: as the cluster says
   std::optional<ServiceHealth> health;
   std::vector<Expose> expose;
   std::vector<std::string> txt;        ///< TXT records at the service's name
@@ -76,5 +78,8 @@ struct Service {
   friend bool operator==(const Service&, const Service&) = default;
 };
 K4T_JSON_DECLARE(Service)
+
+/// Where clients are led that ask DNS for the service.
+Reach reach_of(const Cluster& cluster, const Service& service);
 
 }  // namespace k4t::model

@@ -4,7 +4,6 @@
 
 #include "operation/nodes.hpp"
 #include "operation/observed.hpp"
-#include "plan/routing.hpp"
 
 /// What an operation does, up to the decision and after it. How it ends stands in course_end.cpp.
 
@@ -83,6 +82,7 @@ Result<bool> Conductor::run_round(Course& course) {
   K4T_ASSIGN(auto world, observe_world(env_, run_.latest()));
   world.as_room_allows = course.as_room_allows;
   const auto returned = returned_nodes(world.nodes);
+  const auto before = routes_of(run_.latest());
   K4T_ASSIGN(const Plan plan, start_instances(course, std::move(world)));
   for (const auto& warning : plan.warnings) env_.reporter.warning(warning);
   if (env_.interrupted) return interrupted_error();
@@ -94,7 +94,7 @@ Result<bool> Conductor::run_round(Course& course) {
     K4T_TRY(settle_unchanged(course));
   }
   K4T_TRY(catch_up_members());
-  K4T_TRY(retire(course, plan));
+  K4T_TRY(retire(course, plan, before));
   K4T_TRY(remember(env_, read_nodes(env_)));
   K4T_TRY(forget_given_up(env_, plan));
   course.left_undone = plan.left_undone;
@@ -165,10 +165,11 @@ Result<void> Conductor::decide(Course& course, const Plan& plan) {
   const auto latest = run_.latest();
   const std::uint64_t version = latest == nullptr ? 1 : latest->record.version + 1;
   // A member that lags will go on sending traffic to what this version leaves out, whether or not an instance is there.
-  const auto before = routed_endpoints(latest);
-  const auto after = plan::routed_endpoints(plan.state);
+  const auto before = routes_of(latest);
+  const plan::Routes after(plan.state);
   std::vector<gateway::Endpoint> dropped;
-  std::set_difference(before.begin(), before.end(), after.begin(), after.end(), std::back_inserter(dropped));
+  std::set_difference(before.endpoints().begin(), before.endpoints().end(), after.endpoints().begin(),
+                      after.endpoints().end(), std::back_inserter(dropped));
   const auto noted = env_.store.atomically([&]() -> Result<void> {
     K4T_TRY(note_version(course, version, plan.state));
     K4T_TRY(reserve(dropped, version));
@@ -219,7 +220,7 @@ Result<void> Conductor::reserve(const std::vector<gateway::Endpoint>& endpoints,
 
 /// Takes what the decided state no longer names out of service: drained first, then stopped and removed. What a member
 /// that answers still sends traffic to stays until that member has caught up.
-Result<void> Conductor::retire(const Course& course, const Plan& plan) {
+Result<void> Conductor::retire(const Course& course, const Plan& plan, const plan::Routes& before) {
   if (plan.removals.empty()) return {};
   const auto members = run_.members();
   // What one that went away meanwhile was seen to serve says nothing of what it sends traffic to now.
@@ -227,22 +228,19 @@ Result<void> Conductor::retire(const Course& course, const Plan& plan) {
   K4T_TRY(run_.require_served());
   K4T_ASSIGN(const auto held, run_.routed_by_laggards());
   std::vector<Placed> going = placed_of(plan.removals);
-  const auto stays = [&held](const Placed& placed) {
-    const auto all = placed.endpoints();
-    return !held || std::any_of(all.begin(), all.end(), [&](const auto& endpoint) { return held->contains(endpoint); });
-  };
+  const auto stays = [&held](const Placed& placed) { return !held || held->lead_to(placed); };
   const auto kept = std::erase_if(going, stays);
   if (!going.empty()) {
     env_.reporter.stage("Drain and remove " + std::to_string(going.size()) + " instances");
     K4T_TRY(reserve(endpoints_of(going), run_.latest() == nullptr ? 0 : run_.latest()->record.version));
-    K4T_TRY(await_ttl(going));
+    auto services = course.wanted;
+    services.insert(services.end(), course.former.begin(), course.former.end());
+    K4T_TRY(await_ttl(going, services, before));
     std::set<std::string> serving;
     for (const auto& member : run_.members()) {
       const bool serves = member.standing == txn::Standing::current || member.standing == txn::Standing::drifted;
       if (member.who.group == txn::Group::gateway && serves) serving.insert(member.who.name);
     }
-    auto services = course.wanted;
-    services.insert(services.end(), course.former.begin(), course.former.end());
     K4T_TRY(await_drained(env_, going, services, serving));
     K4T_TRY(remove_instances(env_, going, services));
   }
@@ -253,12 +251,20 @@ Result<void> Conductor::retire(const Course& course, const Plan& plan) {
                {}};
 }
 
-/// Without gateways clients go on using an address for as long as the record's TTL allows.
-Result<void> Conductor::await_ttl(const std::vector<Placed>& going) {
-  const bool any = std::any_of(going.begin(), going.end(), [](const Placed& placed) { return placed.alive(); });
-  if (!any || !env_.cluster.gateways.empty() || env_.cluster.dns.empty()) return {};
-  env_.reporter.happening({"dns", "waiting for the TTL", std::to_string(env_.cluster.dns_ttl_s) + " s", 0, 0});
-  const std::chrono::milliseconds ttl = std::chrono::seconds(env_.cluster.dns_ttl_s);
+/// Clients go on using an instance's address for as long as the record's TTL allows. An operation that goes on after it
+/// was cut short does not see what was served before it, but knows its services.
+Result<void> Conductor::await_ttl(const std::vector<Placed>& going, const std::vector<model::Service>& services,
+                                  const plan::Routes& before) {
+  const auto known_to_clients = [&](const Placed& placed) {
+    const auto reached = [&](const model::Service& service) {
+      return service.name == placed.service && model::reach_of(env_.cluster, service) == model::Reach::instances;
+    };
+    return placed.alive() && (before.name(placed) || std::any_of(services.begin(), services.end(), reached));
+  };
+  if (std::none_of(going.begin(), going.end(), known_to_clients)) return {};
+  const auto ttl_s = std::max(env_.cluster.dns_ttl_s, before.ttl_s());
+  env_.reporter.happening({"dns", "waiting for the TTL", std::to_string(ttl_s) + " s", 0, 0});
+  const std::chrono::milliseconds ttl = std::chrono::seconds(ttl_s);
   for (auto waited = std::chrono::milliseconds(0); waited < ttl; waited += ttl_slice) {
     if (env_.interrupted) return interrupted_error();
     env_.pause(ttl_slice);

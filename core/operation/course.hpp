@@ -9,6 +9,7 @@
 #include "operation/master.hpp"
 #include "operation/run.hpp"
 #include "plan/plan.hpp"
+#include "plan/routing.hpp"
 
 /// The course of one operation, from its journal entry to its end.
 
@@ -95,8 +96,10 @@ class Conductor {
   Result<void> decide(Course& course, const plan::Plan& plan);
   Result<void> settle_unchanged(Course& course);
   Result<void> catch_up_members();
-  Result<void> retire(const Course& course, const plan::Plan& plan);
-  Result<void> await_ttl(const std::vector<plan::Placed>& going);
+  /// `before`: what was served when the round began.
+  Result<void> retire(const Course& course, const plan::Plan& plan, const plan::Routes& before);
+  Result<void> await_ttl(const std::vector<plan::Placed>& going, const std::vector<model::Service>& services,
+                         const plan::Routes& before);
   Result<void> reserve(const std::vector<gateway::Endpoint>& endpoints, std::uint64_t removed_in);
   Result<void> undo(const Course& course);
   Result<void> take_back_marks(const Course& course);

@@ -125,13 +125,10 @@ Result<void> Conductor::undo(const Course& course) {
   // Another run may have built on these instances; latest() would not show it.
   K4T_TRY(run_.require_not_overtaken());
   const auto views = read_nodes(env_);
-  const auto served = routed_endpoints(run_.latest());
+  const auto served = routes_of(run_.latest());
   std::vector<Placed> made;
   for (auto& placed : placed_instances(env_, views)) {
-    const auto endpoints = placed.endpoints();
-    const bool routed = std::any_of(endpoints.begin(), endpoints.end(),
-                                    [&](const gateway::Endpoint& endpoint) { return served.contains(endpoint); });
-    if (placed.operation == course.label && !routed) made.push_back(std::move(placed));
+    if (placed.operation == course.label && !served.lead_to(placed)) made.push_back(std::move(placed));
   }
   if (!made.empty()) env_.reporter.stage("Undo: remove " + std::to_string(made.size()) + " new instances");
   K4T_TRY(remove_instances(env_, made, course.wanted));

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "operation/nodes.hpp"
-#include "plan/routing.hpp"
 
 namespace k4t::operation {
 
@@ -37,11 +36,6 @@ Result<std::vector<Placed>> recalled(const Environment& environment) {
   K4T_ASSIGN(const auto remembered, environment.store.recall(memory));
   if (!remembered) return std::vector<Placed>{};
   return decode<std::vector<Placed>>(*remembered);
-}
-
-bool any_in(const Placed& placed, const std::set<gateway::Endpoint>& endpoints) {
-  const auto all = placed.endpoints();
-  return std::any_of(all.begin(), all.end(), [&](const auto& endpoint) { return endpoints.contains(endpoint); });
 }
 
 }  // namespace
@@ -140,21 +134,18 @@ Result<std::vector<NodeSight>> look_at_nodes(const Environment& environment, boo
   return all;
 }
 
-std::set<gateway::Endpoint> routed_endpoints(const txn::EntryPtr& latest) {
-  if (latest == nullptr) return {};
-  const auto endpoints = plan::routed_endpoints(latest->state);
-  return {endpoints.begin(), endpoints.end()};
+plan::Routes routes_of(const txn::EntryPtr& latest) {
+  return latest == nullptr ? plan::Routes() : plan::Routes(latest->state);
 }
 
 std::vector<Placed> to_be_healthy(const plan::Plan& plan, const txn::EntryPtr& latest, const std::string& label) {
-  const auto served = routed_endpoints(latest);
-  const auto next = plan::routed_endpoints(plan.state);
-  const std::set<gateway::Endpoint> wanted(next.begin(), next.end());
+  const auto served = routes_of(latest);
+  const plan::Routes wanted(plan.state);
   std::vector<Placed> fresh;
   for (const auto& creation : plan.creations) fresh.push_back(creation.placed);
   for (const auto& placed : plan.kept) {
-    if (any_in(placed, served)) continue;
-    if (placed.operation == label || any_in(placed, wanted)) fresh.push_back(placed);
+    if (served.lead_to(placed)) continue;
+    if (placed.operation == label || wanted.lead_to(placed)) fresh.push_back(placed);
   }
   return fresh;
 }

@@ -8,6 +8,7 @@
 
 #include "operation/environment.hpp"
 #include "plan/plan.hpp"
+#include "plan/routing.hpp"
 #include "txn/ports.hpp"
 
 /// What the master sees of its world, and what it remembers for a day when a node cannot be read.
@@ -54,8 +55,8 @@ struct NodeSight {
 /// Looks at all nodes. `note`: what is seen is remembered, for which the store must be open for changes.
 Result<std::vector<NodeSight>> look_at_nodes(const Environment& environment, bool note);
 
-/// Endpoints that `latest` sends traffic to; none for nullptr.
-std::set<gateway::Endpoint> routed_endpoints(const txn::EntryPtr& latest);
+/// What `latest` sends traffic to; nothing for nullptr.
+plan::Routes routes_of(const txn::EntryPtr& latest);
 
 /// Instances that must be healthy before `plan`'s state may be decided: what the operation with this label made (empty:
 /// those were judged before), and what the state sends traffic to for the first time.

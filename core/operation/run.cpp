@@ -305,7 +305,7 @@ Result<void> Run::require_served() const {
   return {};
 }
 
-Result<std::optional<std::set<gateway::Endpoint>>> Run::routed_by_laggards() const {
+Result<std::optional<plan::Routes>> Run::routed_by_laggards() const {
   std::set<std::string> txns;
   for (const auto& member : members()) {
     const bool older = member.standing == Standing::behind || member.standing == Standing::half;
@@ -314,15 +314,14 @@ Result<std::optional<std::set<gateway::Endpoint>>> Run::routed_by_laggards() con
       if (held && held->txn != latest()->record.txn) txns.insert(held->txn);
     }
   }
-  std::set<gateway::Endpoint> routed;
+  plan::Routes routed;
   K4T_ASSIGN(const auto kept, env_.store.records());
   for (const auto& record : kept) {
     if (txns.erase(record.record.txn) == 0) continue;
     K4T_ASSIGN(const auto entry, txn::read_record(record.record));
-    const auto endpoints = plan::routed_endpoints(entry->state);
-    routed.insert(endpoints.begin(), endpoints.end());
+    routed.add(entry->state);
   }
-  if (!txns.empty()) return std::optional<std::set<gateway::Endpoint>>();
+  if (!txns.empty()) return std::optional<plan::Routes>();
   return std::optional(std::move(routed));
 }
 

@@ -8,6 +8,7 @@
 
 #include "drivers/cluster_ports.hpp"
 #include "operation/environment.hpp"
+#include "plan/routing.hpp"
 #include "txn/runner.hpp"
 
 namespace k4t::operation {
@@ -75,9 +76,9 @@ class Run {
   Result<void> require_not_overtaken();
   /// UNAVAILABLE: a whole group has no member that serves the latest version.
   Result<void> require_served() const;
-  /// Endpoints that members which answer still send traffic to because they serve an older version. Absent: one serves
-  /// a version whose content is not known, so it may be any.
-  Result<std::optional<std::set<gateway::Endpoint>>> routed_by_laggards() const;
+  /// What members that answer still send traffic to because they serve an older version. Absent: one serves a version
+  /// whose content is not known, so it may be anything.
+  Result<std::optional<plan::Routes>> routed_by_laggards() const;
 
  private:
   class Relay;

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "k4t/digest.hpp"
+#include "model/subnet.hpp"
 
 namespace k4t::plan {
 
@@ -72,14 +73,16 @@ Result<Placed> read_labels(const std::string& node, const std::string& address, 
   };
   Placed placed;
   placed.node = node;
-  placed.address = address;
+  const std::string own_address = label(runtime::label::address);
+  placed.address = own_address.empty() ? address : own_address;
   placed.name = instance.name;
   placed.service = label(runtime::label::service);
   placed.revision = label(runtime::label::revision);
   placed.instance = label(runtime::label::instance);
   placed.operation = label(runtime::label::operation);
   auto ports = split_ports(label(runtime::label::ports));
-  if (placed.service.empty() || placed.revision.empty() || placed.instance.empty() || !ports) {
+  const bool odd_address = !own_address.empty() && !model::is_address(own_address);
+  if (placed.service.empty() || placed.revision.empty() || placed.instance.empty() || !ports || odd_address) {
     return Error{Status::invalid_argument,
                  "instance '" + instance.name + "' on node '" + node +
                      "' carries this cluster's label, but its other k4t labels are missing or malformed; k4t leaves it "
@@ -99,7 +102,7 @@ Result<Placed> read_labels(const std::string& node, const std::string& address, 
 
 std::string revision_of(const model::Service& service) {
   Json parts = Json(service);
-  for (const char* placed : {"replicas", "node_labels", "health", "expose", "txt", "drain_timeout_s"})
+  for (const char* placed : {"replicas", "node_labels", "reach", "health", "expose", "txt", "drain_timeout_s"})
     parts.erase(placed);
   return sha256_hex(parts.dump()).substr(0, 12);
 }
@@ -112,6 +115,7 @@ runtime::InstanceSpec make_spec(const Making& making) {
   spec.entrypoint = service.entrypoint;
   spec.command = service.command;
   spec.network = service.network;
+  spec.address = making.address;
   spec.cpu_millis = service.cpu_millis;
   spec.memory_bytes = service.memory_bytes;
   spec.pids = service.pids;
@@ -135,6 +139,7 @@ runtime::InstanceSpec make_spec(const Making& making) {
       {runtime::label::revision, revision_of(service)},   {runtime::label::instance, making.instance},
       {runtime::label::operation, making.operation},      {runtime::label::ports, join_ports(service, making.ports)},
       {runtime::label::declaration, Json(service).dump()}};
+  if (!making.address.empty()) spec.labels[runtime::label::address] = making.address;
   return spec;
 }
 

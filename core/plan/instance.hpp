@@ -22,8 +22,8 @@ struct Placed {
   std::string revision;
   std::string instance;                        ///< the id within the service
   std::string operation;                       ///< the operation that made it
-  std::string address;                         ///< its node's
-  std::map<std::string, std::uint16_t> ports;  ///< host port by port name
+  std::string address;                         ///< its own, or its node's
+  std::map<std::string, std::uint16_t> ports;  ///< at that address, by port name
   runtime::Phase phase = runtime::Phase::unknown;
   runtime::Health health = runtime::Health::none;
   std::uint64_t cpu_millis = 0;
@@ -40,19 +40,22 @@ struct Placed {
 };
 K4T_JSON_DECLARE(Placed)
 
-/// Reads an instance's labels. INVALID_ARGUMENT: it says that it belongs to the cluster, but not what it is.
+/// Reads an instance's labels; `address` is its node's. INVALID_ARGUMENT: it says that it belongs to the cluster, but
+/// not what it is.
 Result<Placed> read_labels(const std::string& node, const std::string& address, const runtime::Instance& instance);
 
 /// Names what an instance is made of: 12 hex digits that change exactly when new instances are needed.
 std::string revision_of(const model::Service& service);
 
-/// What a new instance is made from. `ports`: one host port per declared port, in that order.
+/// What a new instance is made from. `ports`: one per declared port, in that order: host ports, or with an address of
+/// its own the declared ones.
 struct Making {
   const model::Service& service;
   std::string cluster;
   std::string operation;
   std::string instance;
   std::vector<std::uint16_t> ports;
+  std::string address{};  ///< its own; empty: none
 };
 runtime::InstanceSpec make_spec(const Making& making);
 

@@ -5,6 +5,8 @@
 #include <set>
 #include <tuple>
 
+#include "k4t/digest.hpp"
+#include "model/subnet.hpp"
 #include "plan/routing.hpp"
 #include "schedule/schedule.hpp"
 
@@ -28,10 +30,7 @@ class Planner {
       : cluster_(cluster), services_(services), world_(world), operation_(operation), draw_id_(draw_id) {
     for (const model::Node& node : cluster.nodes) nodes_.emplace(node.name, &node);
     for (const model::Service& service : services) wanted_.emplace(service.name, &service);
-    if (world.latest) {
-      const auto routed = routed_endpoints(*world.latest);
-      routed_.insert(routed.begin(), routed.end());
-    }
+    if (world.latest) routed_.add(*world.latest);
   }
 
   Plan make() {
@@ -70,8 +69,26 @@ class Planner {
         continue;
       }
       ids_.insert(placed->instance);
-      for (const auto& endpoint : placed->endpoints()) occupied_[endpoint.address].insert(endpoint.port);
+      occupy(*placed);
       present_[placed->service].push_back(*std::move(placed));
+    }
+  }
+
+  /// Also the address of one that has no port.
+  void occupy(const Placed& placed) {
+    auto& ports = occupied_[placed.address];
+    for (const auto& [name, port] : placed.ports) ports.insert(port);
+  }
+
+  /// What traffic may still be sent to, be it by the latest state or by a participant that lags behind it.
+  void occupy_routed() {
+    std::vector<gateway::Endpoint> all(routed_.endpoints().begin(), routed_.endpoints().end());
+    all.insert(all.end(), world_.not_reusable.begin(), world_.not_reusable.end());
+    for (const auto& endpoint : all) {
+      occupied_[endpoint.address].insert(endpoint.port);
+      for (const model::Node& node : cluster_.nodes) {
+        if (node.public_address == endpoint.address) occupied_[node.address].insert(node.inner_port(endpoint.port));
+      }
     }
   }
 
@@ -93,6 +110,7 @@ class Planner {
   [[nodiscard]] bool may_be_counted(const Placed& placed) const {
     const auto service = wanted_.find(placed.service);
     if (service == wanted_.end() || is_routed(placed)) return true;
+    if (model::reach_of(cluster_, *service->second) == model::Reach::instances) return placed.ports.empty();
     const auto& exposed = service->second->expose;
     return std::none_of(exposed.begin(), exposed.end(),
                         [&](const model::Expose& expose) { return placed.ports.contains(expose.port); });
@@ -100,14 +118,14 @@ class Planner {
 
   /// Everything that is on a node takes its room until it is gone, what this plan removes included.
   void make_rooms() {
-    // Ports that traffic may still be sent to, be it by the latest state or by a participant that lags behind it.
-    for (const auto& endpoint : routed_) occupied_[endpoint.address].insert(endpoint.port);
-    for (const auto& endpoint : world_.not_reusable) occupied_[endpoint.address].insert(endpoint.port);
+    occupy_routed();
+    for (const Placed& placed : world_.last_known) occupied_[placed.address];
     for (const NodeView& view : world_.nodes) {
       const model::Node* node = find_node(view.name);
       if (node == nullptr || view.problem) continue;
       schedule::Room room;
       room.node = view.name;
+      room.closed = subnet_problem(*node, view.info);
       if (view.mark) room.closed = "is " + std::string(to_string(view.mark->mark));
       room.labels = node->labels;
       room.cpu_millis = node->cpu_millis.value_or(view.info.cpus * 1000);
@@ -120,16 +138,36 @@ class Planner {
       }
       // Nodes that share an address share its ports.
       for (const auto port : occupied_[node->address]) room.ports.take(port);
+      room.addresses = free_addresses(*node);
       sharing_[node->address].push_back(rooms_.size());
       room_of_[view.name] = rooms_.size();
       rooms_.push_back(std::move(room));
     }
   }
 
-  [[nodiscard]] bool is_routed(const Placed& placed) const {
-    const auto endpoints = placed.endpoints();
-    return std::any_of(endpoints.begin(), endpoints.end(),
-                       [this](const gateway::Endpoint& endpoint) { return routed_.contains(endpoint); });
+  [[nodiscard]] bool is_routed(const Placed& placed) const { return routed_.lead_to(placed); }
+
+  /// Absent: the node gives no addresses.
+  [[nodiscard]] std::optional<std::uint64_t> free_addresses(const model::Node& node) const {
+    const auto subnet = model::Subnet::parse(node.subnet);
+    if (!subnet) return std::nullopt;
+    const auto taken =
+        std::count_if(occupied_.begin(), occupied_.end(), [&](const auto& one) { return subnet->contains(one.first); });
+    const auto used = static_cast<std::uint64_t>(taken);
+    return subnet->size() > used ? subnet->size() - used : 0;
+  }
+
+  /// One that follows from the instance's id, so that in a large block none is used twice, or the next free one.
+  /// REQUIRES: free_addresses was not 0.
+  std::string take_address(const model::Node& node, const std::string& instance) {
+    const auto subnet = model::Subnet::parse(node.subnet);
+    constexpr std::size_t digits = 15;
+    constexpr int base = 16;
+    std::uint64_t number = std::stoull(sha256_hex(instance).substr(0, digits), nullptr, base) % subnet->size();
+    while (occupied_.contains(subnet->address(number))) number = (number + 1) % subnet->size();
+    std::string address = subnet->address(number);
+    occupied_[address];
+    return address;
   }
 
   void plan_service(const model::Service& service) {
@@ -227,8 +265,12 @@ class Planner {
 
   /// Returns how many of the `missing` found room.
   std::uint32_t create(const model::Service& service, const std::string& revision, std::uint32_t missing) {
-    const schedule::Need need{service.name, service.cpu_millis, service.memory_bytes, service.node_labels,
-                              static_cast<std::uint32_t>(service.ports.size())};
+    const schedule::Need need{service.name,
+                              service.cpu_millis,
+                              service.memory_bytes,
+                              service.node_labels,
+                              static_cast<std::uint32_t>(service.ports.size()),
+                              service.network == runtime::Network::bridge};
     std::uint32_t made = 0;
     for (; made < missing; ++made) {
       const auto placement = schedule::place(need, rooms_);
@@ -236,19 +278,24 @@ class Planner {
       const model::Node& node = *find_node(placement->node);
       block_on_shared_address(node, placement->ports);
       const std::string id = draw_unused_id();
+      Making making{service, cluster_.name, operation_, id, placement->ports, {}};
+      if (placement->own_address) {
+        making.address = take_address(node, id);
+        for (const auto& port : service.ports) making.ports.push_back(port.port);
+      }
       Creation creation;
-      creation.spec = make_spec({service, cluster_.name, operation_, id, placement->ports});
+      creation.spec = make_spec(making);
       creation.placed.node = node.name;
       creation.placed.name = creation.spec.name;
       creation.placed.service = service.name;
       creation.placed.revision = revision;
       creation.placed.instance = id;
       creation.placed.operation = operation_;
-      creation.placed.address = node.address;
+      creation.placed.address = placement->own_address ? making.address : node.address;
       creation.placed.cpu_millis = service.cpu_millis;
       creation.placed.memory_bytes = service.memory_bytes;
       for (std::size_t i = 0; i < service.ports.size(); ++i) {
-        creation.placed.ports[service.ports[i].name] = placement->ports[i];
+        creation.placed.ports[service.ports[i].name] = making.ports[i];
       }
       plan_.creations.push_back(std::move(creation));
     }
@@ -363,8 +410,8 @@ class Planner {
   std::map<std::string, const model::Service*> wanted_;
   std::map<std::string, std::vector<Placed>> present_;     ///< by service
   std::map<std::string, std::vector<Placed>> unreadable_;  ///< by service
-  std::set<gateway::Endpoint> routed_;
-  std::map<std::string, std::set<std::uint16_t>> occupied_;  ///< host ports by address
+  Routes routed_;
+  std::map<std::string, std::set<std::uint16_t>> occupied_;  ///< ports by address
   std::vector<schedule::Room> rooms_;
   std::map<std::string, std::size_t> room_of_;               ///< by node
   std::map<std::string, std::vector<std::size_t>> sharing_;  ///< rooms by address
@@ -379,6 +426,16 @@ class Planner {
 Plan make_plan(const model::Cluster& cluster, const std::vector<model::Service>& services, const World& world,
                const std::string& operation, const DrawId& draw_id) {
   return Planner(cluster, services, world, operation, draw_id).make();
+}
+
+std::string subnet_problem(const model::Node& node, const runtime::NodeInfo& info) {
+  const auto wanted = model::Subnet::parse(node.subnet);
+  const bool given = std::any_of(info.subnets.begin(), info.subnets.end(), [&](const std::string& text) {
+    const auto block = model::Subnet::parse(text);
+    return wanted && block && wanted->is_within(*block);
+  });
+  if (!wanted || given) return {};
+  return "its runtime has no network with the addresses of its subnet " + node.subnet;
 }
 
 std::uint32_t scaled_down_percent(const Plan& plan) {

@@ -73,6 +73,10 @@ using DrawId = std::function<std::string()>;
 Plan make_plan(const model::Cluster& cluster, const std::vector<model::Service>& services, const World& world,
                const std::string& operation, const DrawId& draw_id);
 
+/// Why the node's runtime cannot give instances the addresses that k4t.toml promises; empty: it can, or none are
+/// promised.
+std::string subnet_problem(const model::Node& node, const runtime::NodeInfo& info);
+
 /// The share of this cluster's instances that the plan scales down, in percent: what a slip in a number could cost.
 /// Services that the user deleted by name do not count.
 std::uint32_t scaled_down_percent(const Plan& plan);

@@ -58,11 +58,12 @@ class Builder {
   }
 
   void add(const model::Service& service) {
-    for (const model::Expose& expose : service.expose) {
-      if (!cluster_.gateways.empty()) add_exposed(service, expose);
-      add_srv(service, expose);
+    if (model::reach_of(cluster_, service) == model::Reach::gateways) {
+      for (const model::Expose& expose : service.expose) add_exposed(service, expose);
+      if (!service.expose.empty()) add_gateway_addresses(service);
+    } else if (!service.ports.empty()) {
+      for (const Placed* placed : routed_of(service)) add_instance(service, *placed);
     }
-    if (!service.expose.empty()) add_addresses(service);
     for (const std::string& text : service.txt) records_.add(name_of(service), dns::Type::txt, text);
   }
 
@@ -83,10 +84,6 @@ class Builder {
 
  private:
   std::string name_of(const model::Service& service) const { return service.name + '.' + cluster_.domain; }
-
-  std::string name_of(const Placed& placed, const model::Service& service) const {
-    return placed.instance + '.' + name_of(service);
-  }
 
   [[nodiscard]] const std::vector<const Placed*>& routed_of(const model::Service& service) const {
     static const std::vector<const Placed*> none;
@@ -121,6 +118,7 @@ class Builder {
   }
 
   void add_exposed(const model::Service& service, const model::Expose& expose) {
+    add_srv(service, expose.port, expose.listen, name_of(service));
     gateway::Listener& listener = listeners_[expose.listen];
     listener.port = expose.listen;
     listener.protocol = expose.protocol;
@@ -143,25 +141,28 @@ class Builder {
     listener.routes.push_back(std::move(route));
   }
 
-  void add_srv(const model::Service& service, const model::Expose& expose) {
-    const std::string name = '_' + expose.port + "._tcp." + name_of(service);
-    if (!cluster_.gateways.empty()) {
-      records_.add(name, dns::Type::srv, "0 0 " + std::to_string(expose.listen) + ' ' + name_of(service));
-      return;
-    }
-    for (const Placed* placed : routed_of(service)) {
-      if (const auto endpoint = placed->endpoint(expose.port)) {
-        records_.add(name, dns::Type::srv, "0 0 " + std::to_string(endpoint->port) + ' ' + name_of(*placed, service));
-      }
-    }
+  void add_srv(const model::Service& service, const std::string& port, std::uint16_t number,
+               const std::string& target) {
+    records_.add('_' + port + "._tcp." + name_of(service), dns::Type::srv,
+                 "0 0 " + std::to_string(number) + ' ' + target);
   }
 
-  void add_addresses(const model::Service& service) {
+  void add_gateway_addresses(const model::Service& service) {
     for (const model::Driven& gateway : cluster_.gateways) records_.add_address(name_of(service), gateway.address);
-    if (!cluster_.gateways.empty()) return;
-    for (const Placed* placed : routed_of(service)) {
-      records_.add_address(name_of(service), placed->address);
-      records_.add_address(name_of(*placed, service), placed->address);
+  }
+
+  void add_instance(const model::Service& service, const Placed& placed) {
+    const auto node = std::find_if(cluster_.nodes.begin(), cluster_.nodes.end(),
+                                   [&](const model::Node& one) { return one.name == placed.node; });
+    // An address of its own is nobody else's business.
+    const bool behind =
+        node != cluster_.nodes.end() && !node->public_address.empty() && placed.address == node->address;
+    const std::string& address = behind ? node->public_address : placed.address;
+    const std::string own_name = placed.instance + '.' + name_of(service);
+    records_.add_address(name_of(service), address);
+    records_.add_address(own_name, address);
+    for (const auto& [port, number] : placed.ports) {
+      add_srv(service, port, behind ? node->public_port(number) : number, own_name);
     }
   }
 
@@ -205,7 +206,8 @@ std::set<std::string> lines_of(const model::State& state) {
   return lines;
 }
 
-/// Where SRV records lead, through the addresses of their targets.
+/// Where SRV records of instances lead, through the addresses of their targets. Those of services that gateways serve
+/// have the service's own name as their target.
 std::vector<gateway::Endpoint> named_endpoints(const dns::State& state) {
   std::multimap<std::string, std::string> addresses;
   for (const auto& set : state.records) {
@@ -221,12 +223,17 @@ std::vector<gateway::Endpoint> named_endpoints(const dns::State& state) {
       std::uint16_t weight = 0;
       std::uint16_t port = 0;
       std::string target;
-      if (!(text >> priority >> weight >> port >> target)) continue;
+      if (!(text >> priority >> weight >> port >> target) || set.name.ends_with("._tcp." + target)) continue;
       const auto [first, last] = addresses.equal_range(target);
       for (auto at = first; at != last; ++at) endpoints.push_back({at->second, port});
     }
   }
   return endpoints;
+}
+
+/// The name without the domain and the dot before it; empty: it is not below the domain.
+std::string below(const std::string& domain, const std::string& name) {
+  return name.ends_with('.' + domain) ? name.substr(0, name.size() - domain.size() - 1) : std::string();
 }
 
 }  // namespace
@@ -238,15 +245,25 @@ model::State routing_state(const model::Cluster& cluster, const std::vector<mode
   return builder.take();
 }
 
-std::vector<gateway::Endpoint> routed_endpoints(const model::State& state) {
-  std::vector<gateway::Endpoint> endpoints;
-  // With gateways the names lead to these, not to instances.
-  if (state.gateway_members.empty()) endpoints = named_endpoints(state.dns);
+void Routes::add(const model::State& state) {
   for (const auto& backend : state.gateways.backends) {
-    endpoints.insert(endpoints.end(), backend.endpoints.begin(), backend.endpoints.end());
+    endpoints_.insert(backend.endpoints.begin(), backend.endpoints.end());
   }
-  sort_unique(endpoints);
-  return endpoints;
+  const auto named = named_endpoints(state.dns);
+  endpoints_.insert(named.begin(), named.end());
+  for (const auto& set : state.dns.records) {
+    const bool leads = set.type == dns::Type::a || set.type == dns::Type::aaaa;
+    if (leads) names_.insert(below(state.dns.suffix, set.name));
+    ttl_s_ = std::max(ttl_s_, set.ttl_s);
+  }
+}
+
+bool Routes::name(const Placed& placed) const { return names_.contains(placed.instance + '.' + placed.service); }
+
+bool Routes::lead_to(const Placed& placed) const {
+  const auto all = placed.endpoints();
+  const auto routed = [this](const gateway::Endpoint& endpoint) { return endpoints_.contains(endpoint); };
+  return name(placed) || std::any_of(all.begin(), all.end(), routed);
 }
 
 std::vector<std::string> needed_capabilities(const gateway::State& state) {

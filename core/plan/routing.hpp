@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,13 +15,33 @@ namespace k4t::plan {
 
 /// The state that routes `services` to `routed`. Lists come out sorted, so that equal wishes give equal texts.
 ///
-/// With gateways a service's name leads to them (A, AAAA), and `_PORT._tcp.NAME` names their port (SRV). Without any,
-/// the names lead to the instances themselves: one name per instance below the service's, SRV with their host ports.
+/// Where a service is reached through gateways, its name leads to them (A, AAAA), and `_PORT._tcp.NAME` names their
+/// port (SRV). Where it is reached at its instances, the names lead to these: one name per instance below the
+/// service's, SRV with each one's own port for every port of the service. Behind a public address DNS says that one and
+/// its ports.
 model::State routing_state(const model::Cluster& cluster, const std::vector<model::Service>& services,
                            const std::vector<Placed>& routed);
 
-/// Endpoints that `state` sends traffic to, sorted, distinct.
-std::vector<gateway::Endpoint> routed_endpoints(const model::State& state);
+/// What one or more states send traffic to.
+class Routes {
+ public:
+  Routes() = default;  ///< nothing
+  explicit Routes(const model::State& state) { add(state); }
+  void add(const model::State& state);
+
+  [[nodiscard]] bool lead_to(const Placed& placed) const;
+  /// Whether DNS names it by itself, so that clients may know its address.
+  [[nodiscard]] bool name(const Placed& placed) const;
+  /// As the states say them: behind a public address they are that one's.
+  [[nodiscard]] const std::set<gateway::Endpoint>& endpoints() const { return endpoints_; }
+  /// How long clients may go on using what DNS has told them.
+  [[nodiscard]] std::uint32_t ttl_s() const { return ttl_s_; }
+
+ private:
+  std::set<gateway::Endpoint> endpoints_;
+  std::set<std::string> names_;  ///< "INSTANCE.SERVICE"
+  std::uint32_t ttl_s_ = 0;
+};
 
 /// What `state` asks of gateways: capability names of gateway.hpp, sorted, distinct.
 std::vector<std::string> needed_capabilities(const gateway::State& state);

@@ -19,6 +19,8 @@ std::uint64_t load_after(const Need& need, const Room& room) {
 
 std::string mebibytes(std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; }
 
+bool gets_address(const Need& need, const Room& room) { return need.takes_address && room.addresses; }
+
 /// What stands against this node; empty: it fits.
 std::string obstacle(const Need& need, const Room& room) {
   if (!room.closed.empty()) return room.closed;
@@ -34,6 +36,7 @@ std::string obstacle(const Need& need, const Room& room) {
   if (need.cpu_millis > cpu) {
     return "needs " + std::to_string(need.cpu_millis) + "m of CPU, " + std::to_string(cpu) + "m free";
   }
+  if (gets_address(need, room)) return *room.addresses == 0 ? "has no free address left in its subnet" : "";
   if (room.ports.free(need.ports).size() < need.ports) {
     return "has no free port left in " + std::to_string(room.ports.first()) + "-" + std::to_string(room.ports.last());
   }
@@ -69,7 +72,12 @@ std::optional<Placement> place(const Need& need, std::vector<Room>& rooms) {
   }
   if (best == nullptr) return std::nullopt;
 
-  Placement placement{best->node, best->ports.free(need.ports)};
+  Placement placement{best->node, {}, gets_address(need, *best)};
+  if (placement.own_address) {
+    --*best->addresses;
+  } else {
+    placement.ports = best->ports.free(need.ports);
+  }
   best->used_cpu_millis += need.cpu_millis;
   best->used_memory_bytes += need.memory_bytes;
   ++best->instances[need.service];

@@ -41,6 +41,7 @@ struct Room {
   std::uint64_t used_memory_bytes = 0;
   std::map<std::string, std::uint32_t> instances;  ///< by service: those that stay, and those placed by this call
   Ports ports;
+  std::optional<std::uint64_t> addresses;  ///< how many are free for instances; absent: it gives none
 };
 
 /// What one new instance needs.
@@ -50,11 +51,13 @@ struct Need {
   std::uint64_t memory_bytes = 0;
   std::map<std::string, std::string> labels;  ///< the node must have all of these
   std::uint32_t ports = 0;                    ///< how many host ports
+  bool takes_address = false;                 ///< one of its own instead of host ports, where the node gives such
 };
 
 struct Placement {
   std::string node;
-  std::vector<std::uint16_t> ports;  ///< Need::ports of them, ascending
+  std::vector<std::uint16_t> ports;  ///< Need::ports of them, ascending; none with an address of its own
+  bool own_address = false;          ///< one of the node's is counted as taken; which one is the caller's choice
   friend bool operator==(const Placement&, const Placement&) = default;
 };
 

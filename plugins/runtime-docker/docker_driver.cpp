@@ -40,7 +40,24 @@ Result<runtime::NodeInfo> DockerDriver::info(Call& call) {
                             " is neither encrypted nor authenticated: whoever is on the network can be root on this "
                             "node; use options.tls or ssh://");
   }
+  if (options_.reached.network.empty()) return info;
+  auto subnets = read_subnets(call);
+  if (subnets) {
+    info.subnets = *std::move(subnets);
+  } else {
+    info.warnings.push_back(subnets.error().message);
+  }
   return info;
+}
+
+Result<std::vector<std::string>> DockerDriver::read_subnets(Call& call) {
+  const std::string& name = options_.reached.network;
+  K4T_ASSIGN(const auto answer, engine_.send("GET", "/networks/" + name, nullptr, call));
+  if (answer.status == 200) return subnets_of(answer.body);
+  if (answer.status != 404) return Engine::refusal("cannot look at the network " + name, answer);
+  return Error{Status::invalid_argument,
+               "the engine has no network '" + name + "', see options.network: `docker network create` makes one",
+               {}};
 }
 
 Result<std::string> DockerDriver::image_id(const std::string& image, Call& call) {
@@ -131,10 +148,11 @@ Result<Instance> DockerDriver::existing(const InstanceSpec& spec, Call& call) {
 }
 
 Result<Instance> DockerDriver::create(const InstanceSpec& spec, Call& call) {
-  K4T_ASSIGN(const Json body, create_body(spec, options_.address));
+  K4T_ASSIGN(const Json body, create_body(spec, options_.reached));
   K4T_ASSIGN(const auto answer, engine_.send("POST", "/containers/create?name=" + spec.name, body, call));
   if (answer.status == 409) return existing(spec, call);
   if (answer.status == 404) {
+    if (!spec.address.empty()) K4T_TRY(read_subnets(call));
     return Error{Status::not_found, "image " + spec.image + " is not on this node", answer.message()};
   }
   if (answer.status != 201) return Engine::refusal("cannot create " + spec.name, answer);
@@ -146,8 +164,14 @@ Result<Instance> DockerDriver::start(const InstanceRequest& request, Call& call)
   K4T_ASSIGN(const auto answer, engine_.send("POST", container(before.id, "/start"), nullptr, call));
   if (answer.status == 204 || answer.status == 304) return inspect_id(before.id, call);
   const std::string doing = "cannot start " + request.name;
-  if (const auto port = taken_port(answer.message(), before.ports, options_.address); !port.empty()) {
+  if (const auto port = taken_port(answer.message(), before.ports, options_.reached.address); !port.empty()) {
     return Error{Status::conflict, doing + ": port " + port + " is taken", answer.message()};
+  }
+  if (const auto own = label_of(before, label::address); !own.empty()) {
+    if (address_is_taken(answer.message())) {
+      return Error{Status::conflict, doing + ": somebody else has its address " + own, answer.message()};
+    }
+    K4T_TRY(read_subnets(call));
   }
   Error error = Engine::refusal(doing, answer);
   // A missing program inside the image is said with 404 by some versions; the instance itself is there.

@@ -32,6 +32,8 @@ class DockerDriver final : public runtime::Driver {
   /// By the engine's identifier, so that a name that is given to another container meanwhile cannot be mistaken.
   Result<runtime::Instance> inspect_id(const std::string& id, Call& call);
   /// What has the spec's name already, if it is the same instance.
+  /// The blocks of addresses of options.network. INVALID_ARGUMENT: the engine has no such network.
+  Result<std::vector<std::string>> read_subnets(Call& call);
   Result<runtime::Instance> existing(const runtime::InstanceSpec& spec, Call& call);
   Result<void> may_remove(const runtime::Instance& instance) const;
   Result<Nothing> stop_instance(const runtime::Instance& instance, Call& call);

@@ -32,8 +32,9 @@ struct Written {
   transport::SshOptions ssh;
   TlsFiles tls;
   std::vector<Login> registries;
+  std::string network;
 };
-K4T_JSON(Written, host, socket, ssh, tls, registries)
+K4T_JSON(Written, host, socket, ssh, tls, registries, network)
 
 bool is_address(const std::string& text) {
   in6_addr parsed{};
@@ -140,23 +141,29 @@ Json tls_schema() {
 
 Json options_schema() {
   const Written defaults;
-  return {{"type", "object"},
-          {"additionalProperties", false},
-          {"properties",
-           {{"host",
-             {{"type", "string"},
-              {"default", defaults.host},
-              {"description",
-               "The Docker Engine: unix:///PATH, ssh://[USER@]HOST[:PORT] or tcp://ADDRESS:PORT. TCP without tls is "
-               "neither encrypted nor authenticated: only for networks where everybody may be root on the node."}}},
-            {"socket",
-             {{"type", "string"},
-              {"pattern", "^/"},
-              {"default", default_socket},
-              {"description", "Over ssh://, the engine's socket on the node"}}},
-            {"ssh", transport::ssh_options_schema()},
-            {"tls", tls_schema()},
-            {"registries", registries_schema()}}}};
+  return {
+      {"type", "object"},
+      {"additionalProperties", false},
+      {"properties",
+       {{"host",
+         {{"type", "string"},
+          {"default", defaults.host},
+          {"description",
+           "The Docker Engine: unix:///PATH, ssh://[USER@]HOST[:PORT] or tcp://ADDRESS:PORT. TCP without tls is "
+           "neither encrypted nor authenticated: only for networks where everybody may be root on the node."}}},
+        {"socket",
+         {{"type", "string"},
+          {"pattern", "^/"},
+          {"default", default_socket},
+          {"description", "Over ssh://, the engine's socket on the node"}}},
+        {"ssh", transport::ssh_options_schema()},
+        {"tls", tls_schema()},
+        {"registries", registries_schema()},
+        {"network",
+         {{"type", "string"},
+          {"pattern", "^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"},
+          {"description",
+           "With the node's 'subnet': the engine's network whose addresses these are (bridge, ipvlan or macvlan)"}}}}}};
 }
 
 Result<Options> parse_options(const OpenRequest& request) {
@@ -177,7 +184,7 @@ Result<Options> parse_options(const OpenRequest& request) {
   options.exposed = written.host.starts_with(tcp_scheme) && !options.engine.tls && !is_loopback(options.engine.address);
   options.registries = written.registries;
   options.cluster = request.cluster;
-  options.address = request.address;
+  options.reached = {request.address, written.network};
   return options;
 }
 

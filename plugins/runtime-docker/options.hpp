@@ -7,6 +7,7 @@
 #include "k4t/json.hpp"
 #include "k4t/plugin.hpp"
 #include "registries.hpp"
+#include "render.hpp"
 
 namespace k4t::docker {
 
@@ -17,7 +18,7 @@ struct Options {
   bool exposed = false;   ///< whoever is on the way to the engine can be root on the node
   std::vector<Login> registries;
   std::string cluster;
-  std::string address;  ///< where published ports are bound
+  Reached reached;
 };
 
 /// The JSON Schema of the `options` table.

@@ -80,12 +80,14 @@ const char* restart_policy(Restart restart) {
   return "no";
 }
 
-Json host_config(const InstanceSpec& spec, const std::string& address) {
+Json host_config(const InstanceSpec& spec, const Reached& reached) {
   Json bindings = Json::object();
   for (const PortMap& port : spec.ports) {
-    bindings[container_port_key(port)].push_back({{"HostIp", address}, {"HostPort", std::to_string(port.host_port)}});
+    if (!spec.address.empty()) break;
+    bindings[container_port_key(port)].push_back(
+        {{"HostIp", reached.address}, {"HostPort", std::to_string(port.host_port)}});
   }
-  Json config{{"NetworkMode", to_string(spec.network)},
+  Json config{{"NetworkMode", spec.address.empty() ? std::string(to_string(spec.network)) : reached.network},
               {"PortBindings", std::move(bindings)},
               {"RestartPolicy", {{"Name", restart_policy(spec.restart)}}},
               {"LogConfig", {{"Type", "json-file"}, {"Config", {{"max-size", "10m"}, {"max-file", "3"}}}}}};
@@ -99,6 +101,11 @@ Json host_config(const InstanceSpec& spec, const std::string& address) {
   if (!spec.dns_servers.empty()) config["Dns"] = spec.dns_servers;
   if (!spec.dns_search.empty()) config["DnsSearch"] = spec.dns_search;
   return config;
+}
+
+Json endpoint_config(const InstanceSpec& spec) {
+  const char* family = spec.address.find(':') == std::string::npos ? "IPv4Address" : "IPv6Address";
+  return {{"IPAMConfig", {{family, spec.address}}}};
 }
 
 /// "paused" and what later engines may invent are unknown: they neither serve nor have ended.
@@ -209,8 +216,14 @@ auto understood(const Json& answer, Read&& read) -> Result<decltype(read(answer)
 
 }  // namespace
 
-Result<Json> create_body(const InstanceSpec& spec, const std::string& address) {
+Result<Json> create_body(const InstanceSpec& spec, const Reached& reached) {
   K4T_TRY(check_spec(spec));
+  if (!spec.address.empty() && (reached.network.empty() || spec.network != Network::bridge)) {
+    return refused(reached.network.empty()
+                       ? "the node has a 'subnet' and no options.network: name the engine's network "
+                         "that has those addresses"
+                       : "with host networking there is no address of its own");
+  }
   K4T_TRY(parse_image(spec.image));
   Json env = Json::array();
   for (const auto& [name, value] : spec.env) env.push_back(name + "=" + value);
@@ -222,7 +235,8 @@ Result<Json> create_body(const InstanceSpec& spec, const std::string& address) {
             {"Labels", spec.labels},
             {"ExposedPorts", std::move(exposed)},
             {"StopTimeout", spec.stop_timeout_s},
-            {"HostConfig", host_config(spec, address)}};
+            {"HostConfig", host_config(spec, reached)}};
+  if (!spec.address.empty()) body["NetworkingConfig"]["EndpointsConfig"][reached.network] = endpoint_config(spec);
   if (!spec.entrypoint.empty()) body["Entrypoint"] = spec.entrypoint;
   if (!spec.command.empty()) body["Cmd"] = spec.command;
   if (!spec.user.empty()) body["User"] = spec.user;
@@ -283,6 +297,21 @@ bool same_identity(const Instance& present, const InstanceSpec& spec) {
   };
   return present.name == spec.name && std::all_of(spec.labels.begin(), spec.labels.end(), carried) &&
          std::all_of(present.labels.begin(), present.labels.end(), wanted);
+}
+
+Result<std::vector<std::string>> subnets_of(const Json& network) {
+  return understood(network, [](const Json& answer) {
+    std::vector<std::string> subnets;
+    const Json& configs = member(member(answer, "IPAM"), "Config");
+    for (const Json& config : configs.is_null() ? Json::array() : configs) {
+      subnets.push_back(config.at("Subnet").get<std::string>());
+    }
+    return subnets;
+  });
+}
+
+bool address_is_taken(const std::string& refusal) {
+  return refusal.find("Address already in use") != std::string::npos;
 }
 
 std::string taken_port(const std::string& refusal, const std::vector<PortMap>& ports, const std::string& address) {

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "k4t/runtime.hpp"
 
@@ -10,9 +11,14 @@
 
 namespace k4t::docker {
 
-/// The body of POST /containers/create. Ports are published on `address`. INVALID_ARGUMENT: the spec cannot be
-/// expressed, and why.
-Result<Json> create_body(const runtime::InstanceSpec& spec, const std::string& address);
+/// Where instances are reached.
+struct Reached {
+  std::string address;  ///< where ports are published
+  std::string network;  ///< the engine's network in which instances with an address of their own have it; may be empty
+};
+
+/// The body of POST /containers/create. INVALID_ARGUMENT: the spec cannot be expressed, and why.
+Result<Json> create_body(const runtime::InstanceSpec& spec, const Reached& reached);
 
 /// From the answer of GET /containers/{id}/json.
 Result<runtime::Instance> instance_of(const Json& inspected);
@@ -39,6 +45,12 @@ std::int64_t unix_time_s(const std::string& text);
 /// The instance already is what the spec asks for: same name, same k4t labels and every other label of the spec. The
 /// image may have added labels of its own.
 bool same_identity(const runtime::Instance& present, const runtime::InstanceSpec& spec);
+
+/// The blocks of addresses in the answer of GET /networks/{name}.
+Result<std::vector<std::string>> subnets_of(const Json& network);
+
+/// Whether an engine's refusal to start an instance is about an address of its own that somebody else has.
+bool address_is_taken(const std::string& refusal);
 
 /// Which of these host ports an engine's refusal is about, as "127.0.0.1:20000" or, where it does not say, all of them;
 /// empty: it is about something else.

@@ -9,7 +9,7 @@ Error no_such(const std::string& name) { return {Status::not_found, "there is no
 
 Result<runtime::NodeInfo> Node::info(Call& call) {
   return faults.serve("info", call, [&]() -> Result<runtime::NodeInfo> {
-    return runtime::NodeInfo{4, memory_bytes, "x86_64", "fake", "1", {}};
+    return runtime::NodeInfo{4, memory_bytes, "x86_64", "fake", "1", {}, {}};
   });
 }
 

@@ -30,7 +30,8 @@ inline constexpr const char* service = "k4t.service";
 inline constexpr const char* revision = "k4t.revision";
 inline constexpr const char* instance = "k4t.instance";
 inline constexpr const char* operation = "k4t.operation";
-inline constexpr const char* ports = "k4t.ports";              ///< "http=20001,admin=20002": host port of each port
+inline constexpr const char* ports = "k4t.ports";      ///< "http=20001,admin=20002": at which port each is reached
+inline constexpr const char* address = "k4t.address";  ///< the instance's own; absent: it is reached at its node's
 inline constexpr const char* declaration = "k4t.declaration";  ///< canonical JSON of the service's declaration
 }  // namespace label
 
@@ -42,8 +43,9 @@ struct NodeInfo {
   std::string os;                     ///< for people
   std::string runtime_version;        ///< for people
   std::vector<std::string> warnings;  ///< what doctor should tell, e.g. limits that are not enforced here
+  std::vector<std::string> subnets;   ///< "2001:db8:1::/64": from which instances can have addresses of their own
 };
-K4T_SDK_JSON(NodeInfo, cpus, memory_bytes, architecture, os, runtime_version, warnings)
+K4T_SDK_JSON(NodeInfo, cpus, memory_bytes, architecture, os, runtime_version, warnings, subnets)
 
 struct ImageRequest {
   std::string image;
@@ -57,7 +59,8 @@ K4T_SDK_JSON(ImageReply, id)
 
 struct PortMap {
   std::uint16_t container_port = 0;
-  std::uint16_t host_port = 0;   ///< on the address that the node was opened with; equal to container_port with host
+  std::uint16_t host_port = 0;  ///< on the address that the node was opened with; equal to container_port with host and
+                                ///< with an address of its own
   std::string protocol = "tcp";  ///< "tcp" or "udp"
   friend bool operator==(const PortMap&, const PortMap&) = default;
 };
@@ -82,6 +85,9 @@ struct InstanceSpec {
   std::map<std::string, std::string> labels;
   std::vector<PortMap> ports;
   Network network = Network::bridge;
+  /// Bridge only: the instance's own IPv4 or IPv6 address, canonical, from one of NodeInfo::subnets; its ports are
+  /// reached there and published nowhere. CONFLICT on start: somebody else has it. Empty: none.
+  std::string address;
   std::vector<std::string> dns_servers;  ///< addresses; empty: the runtime's default
   std::vector<std::string> dns_search;
   std::uint32_t cpu_millis = 0;  ///< thousandths of a core
@@ -92,8 +98,8 @@ struct InstanceSpec {
   Restart restart = Restart::always;
   std::uint32_t stop_timeout_s = 10;  ///< between the polite signal and the kill
 };
-K4T_SDK_JSON(InstanceSpec, name, image, entrypoint, command, env, labels, ports, network, dns_servers, dns_search,
-             cpu_millis, memory_bytes, pids, user, read_only, restart, stop_timeout_s)
+K4T_SDK_JSON(InstanceSpec, name, image, entrypoint, command, env, labels, ports, network, address, dns_servers,
+             dns_search, cpu_millis, memory_bytes, pids, user, read_only, restart, stop_timeout_s)
 
 /// created: made, never started. restarting: between two lives. exited: stopped or ended.
 enum class Phase { unknown, created, running, restarting, exited };

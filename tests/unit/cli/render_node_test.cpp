@@ -35,7 +35,7 @@ NodeSight ready(const std::string& name) {
   node.config.address = "192.0.2.1";
   node.config.labels = {{"disk", "ssd"}, {"zone", "a"}};
   node.view.name = name;
-  node.view.info = {4, 4096 * mib, "x86_64", "Debian 12", "Docker 24", {}};
+  node.view.info = {4, 4096 * mib, "x86_64", "Debian 12", "Docker 24", {}, {}};
   runtime::Instance instance;
   instance.cpu_millis = 500;
   instance.memory_bytes = 256 * mib;

@@ -115,7 +115,7 @@ std::vector<Shape> runtime_shapes() {
   namespace m = runtime::method;
   std::vector<Shape> shapes;
   const char* kind = runtime::Kind::name;
-  add<m::Info>(shapes, kind, {}, {2, 1u << 30, "x86_64", "Debian", "1", {"warning"}});
+  add<m::Info>(shapes, kind, {}, {2, 1u << 30, "x86_64", "Debian", "1", {"warning"}, {"2001:db8:1::/64"}});
   add<m::EnsureImage>(shapes, kind, {"web:1", true}, {"sha256:1"});
   add<m::List>(shapes, kind, {"demo"}, {{instance()}});
   add<m::Create>(shapes, kind, spec(), instance());
