@@ -41,6 +41,9 @@ void side_by_side(const std::vector<std::function<void()>>& jobs) {
   }
 }
 
+/// Of a node's instances, routed to it.
+std::string subnet_of(const Machine& node) { return "2001:db8:0:" + std::to_string(node.number()) + "::/64"; }
+
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
   const auto at = text.find(from);
   if (at == std::string::npos) throw std::runtime_error("k4t.toml does not contain: " + from);
@@ -58,7 +61,7 @@ std::string Cluster::missing() {
   return {};
 }
 
-Cluster::Cluster(const ClusterOptions& options) : options_(options), keys_(lab_) {
+Cluster::Cluster(const ClusterOptions& options) : options_(options), lab_(options.addresses), keys_(lab_) {
   lab_.add("master");
   lab_.add("client");
   for (std::size_t i = 0; i < options.nodes; ++i) lab_.add(numbered("n", i));
@@ -78,6 +81,7 @@ void Cluster::start_servers() {
       Machine& node = lab_[numbered("n", i)];
       run_docker(node);
       import_image(docker_socket(node), "app", {{std::string(K4T_BINARY_DIR) + "/bin/k4t-demo-app", "/app"}});
+      if (options_.addresses == Addresses::ipv6) add_docker_network(node, "k4t", subnet_of(node));
     });
   }
   for (std::size_t i = 0; i < options_.gateways.size(); ++i) {
@@ -91,6 +95,9 @@ void Cluster::start_servers() {
     jobs.emplace_back([this, i] { run_bind(lab_[numbered("ns", i)], domain, lab_.folder() / "k4t.key"); });
   }
   side_by_side(jobs);
+  for (std::size_t i = 0; i < options_.nodes && options_.addresses == Addresses::ipv6; ++i) {
+    lab_.route(subnet_of(lab_[numbered("n", i)]), lab_[numbered("n", i)]);
+  }
 }
 
 std::string Cluster::configuration() {
@@ -98,11 +105,16 @@ std::string Cluster::configuration() {
                      "\"\nstate = \"state\"\ndns_ttl = \"1s\"\n\n[plugins]\nfolders = [\"" + K4T_BINARY_DIR +
                      "/plugins\"]\n\n[ssh]\nidentity = [\"" + keys_.identity() + "\"]\nknown_hosts = \"" +
                      keys_.known_hosts() + "\"\nconnect_timeout = \"3s\"\n";
-  const auto url = [this](const std::string& name) { return "ssh://root@" + lab_[name].address(); };
+  const bool ipv6 = options_.addresses == Addresses::ipv6;
+  const auto url = [&](const std::string& name) {
+    const std::string address = lab_[name].address();
+    return "ssh://root@" + (ipv6 ? "[" + address + "]" : address);
+  };
   for (std::size_t i = 0; i < options_.nodes; ++i) {
     const std::string name = numbered("n", i);
     text += "\n[[node]]\nname = \"" + name + "\"\ndriver = \"docker\"\naddress = \"" + lab_[name].address() +
             "\"\noptions.host = \"" + url(name) + "\"\n";
+    if (ipv6) text += "options.network = \"k4t\"\nsubnet = \"" + subnet_of(lab_[name]) + "\"\n";
   }
   for (std::size_t i = 0; i < options_.gateways.size(); ++i) {
     const std::string name = numbered("gw", i);

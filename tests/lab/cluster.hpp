@@ -17,6 +17,7 @@ struct ClusterOptions {
   unsigned nodes = 3;                                        ///< n1, n2, …
   std::vector<std::string> gateways = {"nginx", "haproxy"};  ///< gw1, gw2, …; none: DNS leads to the instances
   unsigned dns = 2;                                          ///< BIND servers, ns1, ns2, …
+  Addresses addresses = Addresses::both;                     ///< with IPv6 only, instances have addresses of their own
 };
 
 class Cluster {

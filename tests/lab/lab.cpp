@@ -85,7 +85,7 @@ std::string missing() {
   return {};
 }
 
-Lab::Lab() {
+Lab::Lab(Addresses addresses) : addresses_(addresses) {
   disks_ = scratch_.path() / "disks";
   fs::create_directories(disks_);
   const fs::path log = scratch_.path() / "wire.log";
@@ -121,7 +121,9 @@ Machine::Machine(Lab& lab, std::string name, unsigned number) : lab_(lab), name_
 
 Machine::~Machine() { power_off(); }
 
-std::string Machine::address() const { return "192.0.2." + std::to_string(number_); }
+std::string Machine::address() const {
+  return lab_.addresses_ == Addresses::ipv6 ? address6() : "192.0.2." + std::to_string(number_);
+}
 std::string Machine::address6() const { return "2001:db8::" + std::to_string(number_); }
 
 std::vector<std::string> Machine::inside(const std::vector<std::string>& argv) const {
@@ -216,9 +218,22 @@ void Machine::connect() const {
             lab_.on_the_wire({"ip", "link", "add", port(), "type", "veth", "peer", "name", "eth0", "netns", pid})),
         "a cable to " + name_);
   check(testing::run(lab_.on_the_wire({"ip", "link", "set", port(), "master", "wire", "up"})), "a cable to " + name_);
-  must({"ip", "-batch", "-"}, "link set lo up\nlink set eth0 address " + hardware_address() + "\naddress add " +
-                                  address() + "/24 dev eth0\naddress add " + address6() +
-                                  "/64 dev eth0 nodad\nlink set eth0 up\n");
+  const std::string ipv4 =
+      lab_.addresses_ == Addresses::ipv6 ? std::string() : "address add " + address() + "/24 dev eth0\n";
+  must({"ip", "-batch", "-"}, "link set lo up\nlink set eth0 address " + hardware_address() + "\n" + ipv4 +
+                                  "address add " + address6() + "/64 dev eth0 nodad\nlink set eth0 up\n");
+  for (const auto& [block, router] : lab_.routes_) follow(block, *router);
+}
+
+void Machine::follow(const std::string& block, const Machine& router) const {
+  if (&router != this) must({"ip", "-6", "route", "replace", block, "via", router.address6()});
+}
+
+void Lab::route(const std::string& block, const Machine& router) {
+  routes_.emplace_back(block, &router);
+  for (const auto& [name, machine] : machines_) {
+    if (machine->powered()) machine->follow(block, router);
+  }
 }
 
 void Machine::unplug() const {

@@ -31,8 +31,9 @@ class Machine {
   Machine& operator=(const Machine&) = delete;
 
   [[nodiscard]] const std::string& name() const { return name_; }
-  [[nodiscard]] std::string address() const;   ///< 192.0.2.N
+  [[nodiscard]] std::string address() const;   ///< 192.0.2.N; on a wire that speaks IPv6 only the next one
   [[nodiscard]] std::string address6() const;  ///< 2001:db8::N
+  [[nodiscard]] unsigned number() const { return number_; }  ///< N
 
   /// Runs a command there to its end.
   Ran run(const std::vector<std::string>& argv, const std::string& input = {},
@@ -78,6 +79,7 @@ class Machine {
   };
   Machine(Lab& lab, std::string name, unsigned number);
   void connect() const;
+  void follow(const std::string& block, const Machine& router) const;
   [[nodiscard]] std::string hardware_address() const;
   [[nodiscard]] std::string port() const;  ///< its end of the cable at the wire
   void begin(const std::string& name, Service& service) const;
@@ -93,12 +95,18 @@ class Machine {
   std::vector<std::string> order_;  ///< in which services were first started
 };
 
+enum class Addresses { both, ipv6 };  ///< what the wire speaks
+
 class Lab {
  public:
-  Lab();
+  explicit Lab(Addresses addresses = Addresses::both);
   ~Lab();
   Lab(const Lab&) = delete;
   Lab& operator=(const Lab&) = delete;
+
+  /// From now on every machine sends what is for that block of IPv6 addresses to `router`, as a machine room's routers
+  /// would.
+  void route(const std::string& block, const Machine& router);
 
   /// Makes a machine and powers it on. Names are unique.
   Machine& add(const std::string& name);
@@ -112,6 +120,8 @@ class Lab {
   /// argv where the wire is, which no machine is part of.
   [[nodiscard]] std::vector<std::string> on_the_wire(const std::vector<std::string>& argv) const;
 
+  Addresses addresses_;
+  std::vector<std::pair<std::string, const Machine*>> routes_;  ///< blocks, and where they lead
   Scratch scratch_;
   std::filesystem::path disks_;
   std::unique_ptr<Server> wire_;

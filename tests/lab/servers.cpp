@@ -51,6 +51,11 @@ void run_docker(Machine& machine) {
                 [&machine] { return engine_answers(docker_socket(machine)); });
 }
 
+void add_docker_network(Machine& machine, const std::string& name, const std::string& block) {
+  machine.must({"docker", "network", "create", "--ipv6", "--subnet", block, name});
+  machine.must({"sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"});
+}
+
 void run_nginx(Machine& machine) {
   machine.write(
       "/etc/nginx/nginx.conf",
@@ -81,8 +86,10 @@ void run_bind(Machine& machine, const std::string& zone, const fs::path& key_fil
     std::ofstream(key_file) << made.out;
     fs::permissions(key_file, fs::perms::owner_read | fs::perms::owner_write);
   }
-  machine.write("/var/lib/bind/zone.db", "$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A " +
-                                             machine.address() + "\nns AAAA " + machine.address6() + "\n");
+  const bool ipv4 = machine.address() != machine.address6();
+  machine.write("/var/lib/bind/zone.db", "$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns AAAA " +
+                                             machine.address6() + "\n" +
+                                             (ipv4 ? "ns A " + machine.address() + "\n" : std::string()));
   machine.write(
       "/etc/bind/lab.conf",
       "include \"" + key_file.string() +

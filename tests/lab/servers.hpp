@@ -27,6 +27,8 @@ class Keys {
 
 /// Docker Engine with its own bridge and firewall rules, on its usual socket.
 void run_docker(Machine& machine);
+/// Adds a network with that block of routed IPv6 addresses, as runtime-docker's README tells.
+void add_docker_network(Machine& machine, const std::string& name, const std::string& block);
 /// Where that engine's socket is, as this process sees it.
 std::filesystem::path docker_socket(const Machine& machine);
 
