@@ -62,7 +62,7 @@ class Builder {
       for (const model::Expose& expose : service.expose) add_exposed(service, expose);
       if (!service.expose.empty()) add_gateway_addresses(service);
     } else if (!service.ports.empty()) {
-      for (const Placed* placed : routed_of(service)) add_instance(service, *placed);
+      for (const Placed* placed : worth_naming(routed_of(service))) add_instance(service, *placed);
     }
     for (const std::string& text : service.txt) records_.add(name_of(service), dns::Type::txt, text);
   }
@@ -145,6 +145,15 @@ class Builder {
                const std::string& target) {
     records_.add('_' + port + "._tcp." + name_of(service), dns::Type::srv,
                  "0 0 " + std::to_string(number) + ' ' + target);
+  }
+
+  /// No gateway stands before them that would pass over one that is unhealthy. Where all are, the check may be what is
+  /// wrong, and a name that leads nowhere helps nobody.
+  static std::vector<const Placed*> worth_naming(const std::vector<const Placed*>& routed) {
+    std::vector<const Placed*> healthy;
+    std::copy_if(routed.begin(), routed.end(), std::back_inserter(healthy),
+                 [](const Placed* placed) { return placed->health != runtime::Health::unhealthy; });
+    return healthy.empty() ? routed : healthy;
   }
 
   void add_gateway_addresses(const model::Service& service) {

@@ -17,7 +17,7 @@ _k4t() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       -c | --config | -o | --output | -f | --file | -n | --tail | --folder | --why | --overwrite | --driver | --address | --option | --label | \
-        --ports | --cpu | --memory) ((i++)) ;;
+        --ports | --subnet | --public-address | --public-ports | --cpu | --memory) ((i++)) ;;
       -*) ;;
       *) if [ -z "$command" ]; then command=${COMP_WORDS[i]}; elif [ -z "$sub" ]; then sub=${COMP_WORDS[i]}; fi ;;
     esac
@@ -29,7 +29,8 @@ _k4t() {
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return ;;
-    -n | --tail | --why | --overwrite | --driver | --address | --option | --label | --ports | --cpu | --memory) return ;;
+    -n | --tail | --why | --overwrite | --driver | --address | --option | --label | --ports | --subnet | \
+      --public-address | --public-ports | --cpu | --memory) return ;;
   esac
 
   case $command in
@@ -48,7 +49,7 @@ _k4t() {
       if [ -n "$sub" ] && [[ $word != -* ]]; then _k4t_words "$(_k4t_nodes)" "$word"; return; fi
       case $sub in
         '') _k4t_words "ls show add cordon uncordon drain rm $global" "$word" ;;
-        add) _k4t_words "$global --driver --address --option --label --ports --cpu --memory --force" "$word" ;;
+        add) _k4t_words "$global --driver --address --option --label --ports --subnet --public-address --public-ports --cpu --memory --force" "$word" ;;
         cordon) _k4t_words "$global --why" "$word" ;;
         drain) _k4t_words "$global -y --yes --why" "$word" ;;
         rm) _k4t_words "$global --lost -y --yes --why" "$word" ;;

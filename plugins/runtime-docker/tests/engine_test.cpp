@@ -16,6 +16,7 @@ using k4t::testing::eventually;
 using k4t::testing::free_port;
 using runtime::Phase;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::SizeIs;
@@ -110,6 +111,63 @@ TEST_F(DockerTest, APublishedPortAnswersOnTheNodesAddressOnly) {
     return status.ok() && *status == 200;
   }));
   EXPECT_FALSE(http::probe_tcp("127.0.0.2", port, 1s).ok());
+}
+
+/// A network of the engine with addresses for instances; it goes when they have gone.
+class OwnAddress : public DockerTest {
+ protected:
+  void SetUp() override {
+    DockerTest::SetUp();
+    if (IsSkipped()) return;
+    const Json block{{"Subnet", "203.0.113.0/24"}};
+    ASSERT_EQ(docker("/networks/create", "POST", {{"Name", "own"}, {"IPAM", {{"Config", {block}}}}}), 201);
+  }
+  void TearDown() override {
+    DockerTest::TearDown();
+    if (!IsSkipped()) EXPECT_EQ(docker("/networks/own", "DELETE", nullptr), 204);
+  }
+  Json options() override { return {{"host", engine().host()}, {"network", "own"}}; }
+
+  static InstanceSpec addressed(const std::string& instance, const std::string& address) {
+    InstanceSpec spec = script(instance, "echo fine > /tmp/health; exec httpd -f -p 8080 -h /tmp");
+    spec.address = address;
+    spec.labels["k4t.address"] = address;
+    spec.ports = {{8080, 8080, "tcp"}};
+    return spec;
+  }
+};
+
+TEST_F(OwnAddress, IsWhereAnInstanceAnswers) {
+  EXPECT_THAT(call<method::Info>({})->subnets, ElementsAre("203.0.113.0/24"));
+  run(addressed("1", "203.0.113.77"));
+  EXPECT_TRUE(eventually([&] {
+    const auto status = http::probe("203.0.113.77", 8080, "/health", 1s);
+    return status.ok() && *status == 200;
+  }));
+  EXPECT_FALSE(http::probe_tcp("127.0.0.1", 8080, 1s).ok());
+}
+
+TEST_F(OwnAddress, ThatSomebodyElseHasIsAConflictThatNamesIt) {
+  run(addressed("1", "203.0.113.78"));
+  const auto second = addressed("2", "203.0.113.78");
+  ASSERT_TRUE(call<method::Create>(second).ok());
+  const auto refused = call<method::Start>({second.name});
+  ASSERT_EQ(refused.status(), Status::conflict) << refused.error().message << refused.error().detail;
+  EXPECT_THAT(refused.error().message, HasSubstr("somebody else has its address 203.0.113.78"));
+}
+
+TEST_F(OwnAddress, OfANetworkThatIsNotThereIsRefusedAndTold) {
+  driver_ = open({{"host", engine().host()}, {"network", "none"}});
+  callee_ = std::make_unique<DirectCallee<runtime::Kind>>(*driver_);
+  const auto info = call<method::Info>({});
+  ASSERT_TRUE(info.ok());
+  EXPECT_TRUE(info->subnets.empty());
+  EXPECT_THAT(info->warnings, Contains(HasSubstr("the engine has no network 'none'")));
+  const auto spec = addressed("1", "203.0.113.79");
+  auto refused = call<method::Create>(spec);
+  if (refused) refused = call<method::Start>({spec.name});
+  ASSERT_EQ(refused.status(), Status::invalid_argument) << refused.error().message;
+  EXPECT_THAT(refused.error().message, HasSubstr("docker network create"));
 }
 
 TEST_F(DockerTest, ATakenPortIsAConflictThatNamesItAndLeavesTheInstanceAsItWas) {

@@ -24,10 +24,12 @@ InstanceSpec small() {
   return spec;
 }
 
-Status refusal_of(const InstanceSpec& spec) { return create_body(spec, "192.0.2.1").status(); }
+const Reached reached{"192.0.2.1", "k4t"};
+
+Status refusal_of(const InstanceSpec& spec) { return create_body(spec, reached).status(); }
 
 TEST(CreateBody, OfASmallSpecHasTheDefaultsAndNothingElse) {
-  EXPECT_EQ(create_body(small(), "192.0.2.1")->dump(1), R"({
+  EXPECT_EQ(create_body(small(), reached)->dump(1), R"({
  "Env": [],
  "ExposedPorts": {},
  "HostConfig": {
@@ -52,6 +54,34 @@ TEST(CreateBody, OfASmallSpecHasTheDefaultsAndNothingElse) {
 })");
 }
 
+TEST(CreateBody, AnAddressOfItsOwnIsInTheNetworkAndPublishesNothing) {
+  InstanceSpec spec = small();
+  spec.ports = {{8080, 8080, "tcp"}};
+  spec.address = "2001:db8:0:1::9";
+  const Json body = *create_body(spec, reached);
+  EXPECT_EQ(body.at("HostConfig").at("NetworkMode"), "k4t");
+  EXPECT_EQ(body.at("HostConfig").at("PortBindings"), Json::object());
+  EXPECT_EQ(body.at("NetworkingConfig").dump(),
+            R"({"EndpointsConfig":{"k4t":{"IPAMConfig":{"IPv6Address":"2001:db8:0:1::9"}}}})");
+  spec.address = "192.0.2.77";
+  EXPECT_EQ(create_body(spec, reached)->at("NetworkingConfig").dump(),
+            R"({"EndpointsConfig":{"k4t":{"IPAMConfig":{"IPv4Address":"192.0.2.77"}}}})");
+  EXPECT_THAT(create_body(spec, {"192.0.2.1", ""}).error().message, HasSubstr("no options.network"));
+  spec.network = runtime::Network::host;
+  EXPECT_EQ(refusal_of(spec), Status::invalid_argument);
+}
+
+TEST(Subnets, AreReadFromTheNetworksAnswer) {
+  const auto network =
+      Json::parse(R"({"IPAM": {"Config": [{"Subnet": "172.18.0.0/16"}, {"Subnet": "2001:db8::/64"}]}})");
+  EXPECT_THAT(*subnets_of(network), ElementsAre("172.18.0.0/16", "2001:db8::/64"));
+  EXPECT_TRUE(subnets_of(Json::parse(R"({"IPAM": {"Config": null}})"))->empty());
+  for (const char* odd :
+       {R"({"IPAM": {"Config": [{}]}})", R"({"IPAM": {"Config": [{"Subnet": 1}]}})", R"({"IPAM": 1})"}) {
+    EXPECT_EQ(subnets_of(Json::parse(odd)).status(), Status::unavailable) << odd;
+  }
+}
+
 TEST(CreateBody, OfAFullSpecHasEverything) {
   InstanceSpec spec = small();
   spec.entrypoint = {"/bin/web"};
@@ -68,7 +98,7 @@ TEST(CreateBody, OfAFullSpecHasEverything) {
   spec.read_only = true;
   spec.restart = runtime::Restart::on_failure;
   spec.stop_timeout_s = 3;
-  EXPECT_EQ(create_body(spec, "192.0.2.1")->dump(1), R"({
+  EXPECT_EQ(create_body(spec, reached)->dump(1), R"({
  "Cmd": [
   "--port",
   "80"

@@ -65,6 +65,8 @@ name = "n1"
 driver = "docker"
 address = "2001:DB8::0011"
 ports = "30000-30010"
+public_address = "203.0.113.7"
+public_ports = "40000-40010"
 labels = {zone = "a"}
 cpu = "3500m"
 memory = "1.5GiB"
@@ -94,6 +96,10 @@ path = "/srv/w/"
   EXPECT_EQ(node.address, "2001:db8::11");
   EXPECT_EQ(node.first_port, 30000);
   EXPECT_EQ(node.last_port, 30010);
+  EXPECT_EQ(node.public_address, "203.0.113.7");
+  EXPECT_EQ(node.public_port(30003), 40003);
+  EXPECT_EQ(node.inner_port(40010), 30010);
+  EXPECT_EQ(node.inner_port(40011), 40011) << "leads nowhere";
   EXPECT_EQ(node.labels, (std::map<std::string, std::string>{{"zone", "a"}}));
   EXPECT_EQ(node.cpu_millis, 3500u);
   EXPECT_EQ(node.memory_bytes, 1610612736u);
@@ -204,6 +210,37 @@ TEST(ClusterFileTest, NamesAndPlacesMayNotBeUsedTwice) {
       {last_line, last_line + "[[witness]]\nid = \"a\"\npath = \"w\"\nhost = \"ssh://192.0.2.1\"\n",
        "18:8 023 'path' is \"w\": relative, on another machine | write the absolute path\n"},
   });
+}
+
+TEST(ClusterFileTest, HowInstancesAreReachedMustFitTogether) {
+  const std::string node = "[[node]]\nname = \"n2\"\ndriver = \"docker\"\naddress = \"192.0.2.12\"\n";
+  const std::string third = "[[node]]\nname = \"n3\"\ndriver = \"docker\"\naddress = \"192.0.2.13\"\n";
+  const std::string subnet = "subnet = \"2001:db8:1::/64\"\n";
+  const std::string address = "public_address = \"203.0.113.7\"\n";
+  expect_diagnostics({
+      {last_line, last_line + node + subnet, ""},
+      {last_line, last_line + node + address + "ports = \"20000-20009\"\npublic_ports = \"30000-30009\"\n", ""},
+      {last_line, last_line + node + "subnet = \"2001:db8:1::1/64\"\n",
+       "20:10 023 'subnet' is \"2001:db8:1::1/64\": it has bits behind its prefix: it is an address, not a block's "
+       "beginning | write a block of addresses such as \"2001:db8:1::/64\"\n"},
+      {last_line, last_line + node + subnet + third + "subnet = \"2001:db8:1::/80\"\n",
+       "25:10 036 node \"n3\" has addresses of node \"n2\"'s subnet | give each node a block of its own\n"},
+      {last_line, last_line + node + subnet + address,
+       "21:1 027 'subnet' and 'public_address' exclude each other | remove one of them: instances have addresses of "
+       "their own, or are reached at the node's\n"},
+      {last_line, last_line + node + "public_ports = \"30000-39999\"\n",
+       "20:1 021 'public_ports' without 'public_address' | add the address whose ports they are\n"},
+      {last_line, last_line + node + address + "public_ports = \"30000-30009\"\n",
+       "21:16 023 'public_ports' are 10 and 'ports' are 10000 | give as many: each leads to one of the node's\n"},
+  });
+  const std::string reach = replaced(small_cluster(), "domain =", "reach = \"gateways\"\ndomain =");
+  const std::string gateway = "[[gateway]]\nname = \"g1\"\ndriver = \"nginx\"\naddress = \"192.0.2.21\"\n";
+  EXPECT_EQ(
+      brief(parse_cluster_text(replaced(reach, gateway, "")).diagnostics),
+      "3:9 031 'reach' is \"gateways\", and there are none | add a [[gateway]], or write reach = \"instances\"\n");
+  const auto loaded = parse_cluster_text(reach);
+  ASSERT_TRUE(loaded.ok()) << brief(loaded.diagnostics);
+  EXPECT_EQ(loaded.value->reach, model::Reach::gateways);
 }
 
 TEST(ClusterFileTest, AWitnessIsAFolderOrARecordOnADeclaredDnsServer) {

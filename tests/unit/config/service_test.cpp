@@ -252,6 +252,34 @@ TEST(ServiceFileTest, ExposingNeedsNoGateway) {
   EXPECT_EQ(brief(loaded.diagnostics), "") << "its names lead clients to the instances";
 }
 
+TEST(ServiceFileTest, WhatIsReachedAtItsInstancesTakesNoListener) {
+  const std::string exposed = "[[service.expose]]\nprotocol = \"tcp\"\nlisten = 80\n";
+  auto other = small_service("reach = \"instances\"\n" + exposed);
+  other.replace(other.find("web"), 3, "two");
+  const auto loaded = parse_services({{"a.toml", small_service(exposed)}, {"b.toml", other}}, cluster());
+  EXPECT_EQ(brief(loaded.diagnostics), "");
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_EQ(loaded.value->back().reach, model::Reach::instances);
+}
+
+TEST(ServiceFileTest, GatewaysThatAreNotThereCannotBeTheWay) {
+  auto without = cluster();
+  without.gateways.clear();
+  const auto loaded = parse_services({{"web.toml", small_service("reach = \"gateways\"\n")}}, without);
+  ASSERT_EQ(loaded.diagnostics.size(), 1u);
+  EXPECT_EQ(loaded.diagnostics[0].id, "K4T-CFG-031");
+  EXPECT_EQ(loaded.diagnostics[0].cause, "'reach' is \"gateways\", and k4t.toml has none");
+}
+
+TEST(ServiceFileTest, MoreInstancesThanAnAnswerHoldsNeedGateways) {
+  const auto loaded =
+      parse_services({{"web.toml", small_service("reach = \"instances\"\nreplicas = 91\n")}}, cluster());
+  ASSERT_EQ(loaded.diagnostics.size(), 1u);
+  EXPECT_EQ(loaded.diagnostics[0].id, "K4T-CFG-023");
+  EXPECT_EQ(loaded.diagnostics[0].line, 5u + 1u);
+  EXPECT_TRUE(parse_services({{"web.toml", small_service("reach = \"instances\"\nreplicas = 90\n")}}, cluster()).ok());
+}
+
 TEST(ServiceFileTest, ASyntaxErrorInOneFileDoesNotHideTheErrorsOfAnother) {
   const auto loaded = parse_services({{"a.toml", "a = \n"}, {"b.toml", small_service("cpus = 1\n")}}, cluster());
   ASSERT_EQ(loaded.diagnostics.size(), 2u);

@@ -261,6 +261,33 @@ TEST_F(Recovery, WithoutGatewaysTheNamesAreWaitedForAndWhatTheyNameIsNotUndone) 
   EXPECT_THAT(lab_.world.instances(), SizeIs(1));
 }
 
+TEST_F(Recovery, AnswersAreWaitedForAsLongAsTheyWereMadeToLast) {
+  lab_.cluster.gateways.clear();
+  lab_.cluster.dns_ttl_s = 2;
+  expect_ending(want(1, "app:1"), Ending::done);
+  lab_.cluster.dns_ttl_s = 1;
+  std::string waited;
+  lab_.told.watch = [&](const Happening& happening) {
+    if (happening.state == "waiting for the TTL") waited = happening.detail;
+  };
+  expect_ending(want(1, "app:2"), Ending::done);
+  EXPECT_EQ(waited, "2 s");
+}
+
+TEST_F(Recovery, AServiceThatLeavesItsInstancesForGatewaysIsStillKnownToClientsAtThem) {
+  lab_.cluster.dns_ttl_s = 1;
+  lab_.cluster.reach = model::Reach::instances;
+  expect_ending(want(1, "app:1"), Ending::done);
+  lab_.cluster.reach = model::Reach::gateways;
+  bool waited = false;
+  lab_.told.watch = [&](const Happening& happening) { waited = waited || happening.state == "waiting for the TTL"; };
+  expect_ending(want(1, "app:2"), Ending::done);
+  EXPECT_TRUE(waited);
+  waited = false;
+  expect_ending(want(1, "app:3"), Ending::done);
+  EXPECT_FALSE(waited) << "by now it is not";
+}
+
 TEST_F(Recovery, ANodeThatVanishesAfterTheDecisionIsJudgedByWhatIsDecided) {
   expect_ending(want(2, "app:1"), Ending::done);
   at_stage("Drain", [&] {

@@ -166,6 +166,19 @@ TEST(Reach, OfAServiceChangesWithoutNewInstances) {
   EXPECT_TRUE(plan.state_changes);
 }
 
+TEST(Reach, AnInstanceThatIsUnhealthyIsNotNamedUnlessAllAre) {
+  Lab lab(ipv6_cluster({"a"}));
+  const std::vector<model::Service> wish{service_of("web", 2)};
+  const Plan first = lab.plan(wish);
+  lab.carry_out(first);
+  lab.view("a").instances[0].health = runtime::Health::unhealthy;
+  const Plan without = lab.plan(wish);
+  EXPECT_THAT(values_of(without, "web", dns::Type::aaaa), ElementsAre(first.creations[1].placed.address));
+  EXPECT_THAT(without.removals, IsEmpty());
+  lab.view("a").instances[1].health = runtime::Health::unhealthy;
+  EXPECT_TRUE(lab.plan(wish).empty());
+}
+
 model::Cluster nat_cluster() {
   auto cluster = cluster_of({"a"});
   cluster.gateways.clear();
