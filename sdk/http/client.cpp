@@ -101,7 +101,7 @@ Result<Response> Client::send(const Request& request) {
   const auto until = Clock::now() + request.timeout;
   K4T_TRY(check(request));
   bool silent = false;
-  if (auto kept = impl_->take_idle()) {
+  if (auto kept = request.body_source ? nullptr : impl_->take_idle()) {
     auto response = impl_->exchange(std::move(kept), request, until, &silent);
     // The server may have closed it while the request was on its way. Only what changes nothing is said twice.
     if (!silent || (request.method != "GET" && request.method != "HEAD")) return response;

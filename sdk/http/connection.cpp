@@ -26,6 +26,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds cancel_poll{50};
 constexpr std::uint32_t header_limit_bytes = 64u << 10;
+constexpr std::size_t source_piece_bytes = 128u << 10;
 constexpr int interim_limit = 16;  ///< 1xx answers before the real one
 
 /// Beast's SyncReadStream and SyncWriteStream over a transport stream, with the request's deadline and cancellation.
@@ -66,6 +67,21 @@ class TimedStream {
     const std::string bytes = beast::buffers_to_string(buffers);
     if (const auto written = stream_.write(bytes, remaining()); !written) return fail(written.error(), error);
     return bytes.size();
+  }
+
+  /// Sends all that the source has. Piece by piece, so that time and cancellation are looked at in between.
+  void write_all(const BodySource& source, error_code& error) {
+    for (std::uint64_t left = source.bytes; left > 0 && !error;) {
+      const auto piece = source.next(static_cast<std::size_t>(std::min<std::uint64_t>(left, source_piece_bytes)));
+      if (!piece) {
+        fail(piece.error(), error);
+      } else if (piece->empty() || piece->size() > left) {
+        fail(Error{Status::fatal, "a request's body is not as long as was said", {}}, error);
+      } else {
+        write_some(asio::buffer(*piece), error);
+        left -= piece->size();
+      }
+    }
   }
 
   // The throwing forms that the stream concepts ask for.
@@ -127,6 +143,7 @@ beast::http::request<beast::http::string_body> message_of(const Request& request
   for (const auto& [name, value] : request.headers) message.set(view(name), view(value));
   message.body() = request.body;
   message.prepare_payload();
+  if (request.body_source) message.content_length(request.body_source->bytes);
   return message;
 }
 
@@ -223,9 +240,14 @@ Connection::Outcome Connection::exchange(const Request& request, const std::stri
   error_code error;
   beast::http::write(stream, message, error);
   if (error) return failed(error);
+  if (request.body_source) stream.write_all(*request.body_source, error);
+  // A server that refuses a body may answer and hang up before it has all of it: its answer says more than the break.
+  const auto unsent = stream.failure;
+  if (unsent && unsent->status != Status::unavailable) return failed(error);
   Reader reader(stream, request);
   Response response;
   error = reader.read(response);
+  if (error && unsent) stream.failure = unsent;
   if (error) return failed(error);
   if (reader.too_long()) {
     return {
@@ -234,7 +256,7 @@ Connection::Outcome Connection::exchange(const Request& request, const std::stri
               {}},
         false, false};
   }
-  return {std::move(response), reader.reusable(), false};
+  return {std::move(response), reader.reusable() && !unsent, false};
 }
 
 bool Connection::still_idle() { return stream_->read(1, milliseconds(0)).status() == Status::deadline; }

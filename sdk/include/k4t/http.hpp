@@ -39,11 +39,19 @@ struct Endpoint {
   std::optional<Tls> tls{};  ///< absent: plain HTTP
 };
 
+/// A body that is too large for memory.
+struct BodySource {
+  std::uint64_t bytes = 0;  ///< its length, which the server is told first
+  /// The next piece, not empty and at most so long. An error ends the request with it.
+  std::function<Result<std::string>(std::size_t limit_bytes)> next;
+};
+
 struct Request {
   std::string method = "GET";
   std::string target = "/";  ///< path and query, already percent-encoded
   std::map<std::string, std::string> headers{};
   std::string body{};
+  std::optional<BodySource> body_source{};  ///< instead of `body`; such a request is not sent on a kept connection
   std::chrono::milliseconds timeout = std::chrono::seconds(30);  ///< for everything, streaming included
   std::function<bool()> cancelled{};         ///< polled about every 50 ms; true: DEADLINE is returned
   std::size_t body_limit_bytes = 16u << 20;  ///< of a body that is gathered; a longer one is UNAVAILABLE
