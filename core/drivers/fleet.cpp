@@ -14,6 +14,8 @@ using std::chrono::seconds;
 constexpr milliseconds read_timeout = seconds(15);
 constexpr milliseconds change_timeout = seconds(60);
 constexpr milliseconds pull_timeout = minutes(30);
+constexpr milliseconds images_timeout = minutes(2);  // one call to the engine for each image
+constexpr milliseconds transfer_timeout = std::chrono::hours(24);
 constexpr milliseconds follow_timeout = milliseconds(0);  // none: the sink ends it
 
 Result<void> drop_value(auto&& result) {
@@ -82,6 +84,19 @@ Result<void> NodeClient::ensure_image(const std::string& image, CallSink* sink) 
   return change("image " + image, [&] {
     return drop_value(call<runtime::method::EnsureImage>({image, false}, pull_timeout, sink));
   });
+}
+
+Result<std::vector<runtime::Image>> NodeClient::images(bool layers, CallSink* sink) {
+  K4T_ASSIGN(auto reply, call<runtime::method::ListImages>({layers}, layers ? images_timeout : read_timeout, sink));
+  return std::move(reply.images);
+}
+
+Result<void> NodeClient::save_images(const std::vector<std::string>& images, CallSink* sink) {
+  return drop_value(call<runtime::method::SaveImages>({images}, transfer_timeout, sink));
+}
+
+Result<runtime::LoadReply> NodeClient::load_image(const runtime::LoadRequest& request, CallSink* sink) {
+  return call<runtime::method::LoadImage>(request, transfer_timeout, sink);
 }
 
 Result<runtime::Instance> NodeClient::create(const runtime::InstanceSpec& spec, CallSink* sink) {

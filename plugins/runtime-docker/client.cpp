@@ -107,6 +107,17 @@ Result<Engine::Answer> Engine::send(const std::string& method, const std::string
   return exchange(std::move(request), call);
 }
 
+Result<Engine::Answer> Engine::load(http::BodySource tar, const Call& call, OnBytes on_bytes) {
+  K4T_ASSIGN(const auto agreed, version(call));
+  http::Request request;
+  request.method = "POST";
+  request.target = "/v" + agreed + "/images/load?quiet=0";
+  request.headers["Content-Type"] = "application/x-tar";
+  request.body_source = std::move(tar);
+  request.on_body = std::move(on_bytes);
+  return exchange(std::move(request), call);
+}
+
 Result<Json> Engine::get(const std::string& path, const Call& call) {
   K4T_ASSIGN(Answer answer, send("GET", path, nullptr, call));
   if (answer.status != 200) return refusal("the Docker Engine refused", answer);

@@ -35,6 +35,9 @@ class Engine {
   Result<Answer> send(const std::string& method, const std::string& path, const Json& body, const Call& call,
                       OnBytes on_bytes = {}, const std::string& registry_auth = {});
 
+  /// POST /images/load of such a tar; `on_bytes` takes what the engine says.
+  Result<Answer> load(http::BodySource tar, const Call& call, OnBytes on_bytes);
+
   /// send() for what must answer 2xx with JSON; other answers become errors (see refusal).
   Result<Json> get(const std::string& path, const Call& call);
 

@@ -60,10 +60,15 @@ Result<std::vector<std::string>> DockerDriver::read_subnets(Call& call) {
                {}};
 }
 
-Result<std::string> DockerDriver::image_id(const std::string& image, Call& call) {
-  K4T_ASSIGN(const auto answer, engine_.send("GET", "/images/" + image + "/json", nullptr, call));
+Result<Json> DockerDriver::inspect_image(const std::string& image, Call& call) {
+  K4T_ASSIGN(auto answer, engine_.send("GET", "/images/" + image + "/json", nullptr, call));
   if (answer.status != 200) return Engine::refusal("cannot look at image " + image, answer);
-  auto id = text_of(answer.body, "Id");
+  return std::move(answer.body);
+}
+
+Result<std::string> DockerDriver::image_id(const std::string& image, Call& call) {
+  K4T_ASSIGN(const Json inspected, inspect_image(image, call));
+  auto id = text_of(inspected, "Id");
   if (id.empty()) {
     return Error{Status::unavailable, "the Docker Engine's answer about image " + image + " is not understood", {}};
   }
@@ -75,7 +80,7 @@ Result<void> DockerDriver::pull(const std::string& image, Call& call) {
   if (name.repository == "sha256") {
     return Error{Status::not_found, "image " + image + " is not on this node, and an identifier names no registry", {}};
   }
-  PullReader reader;
+  ProgressReader reader("pull");
   const auto on_bytes = [&](std::string_view bytes) {
     reader.feed(bytes, [&](const Progress& progress) { call.progress(progress); });
     return true;
@@ -265,7 +270,7 @@ Manifest describe() {
   namespace capability = runtime::capability;
   manifest.capabilities = {capability::images,      capability::limits_cpu,     capability::limits_memory,
                            capability::limits_pids, capability::network_bridge, capability::dns_servers,
-                           capability::exec};
+                           capability::exec,        capability::images_transfer};
   manifest.concurrent = true;
   manifest.options_schema = options_schema();
   return manifest;

@@ -17,6 +17,9 @@ class DockerDriver final : public runtime::Driver {
 
   Result<runtime::NodeInfo> info(Call& call) override;
   Result<runtime::ImageReply> ensure_image(const runtime::ImageRequest& request, Call& call) override;
+  Result<runtime::ImagesReply> list_images(const runtime::ImagesRequest& request, Call& call) override;
+  Result<Nothing> save_images(const runtime::SaveRequest& request, Call& call) override;
+  Result<runtime::LoadReply> load_image(const runtime::LoadRequest& request, Call& call) override;
   Result<runtime::ListReply> list(const runtime::ListRequest& request, Call& call) override;
   Result<runtime::Instance> create(const runtime::InstanceSpec& spec, Call& call) override;
   Result<runtime::Instance> start(const runtime::InstanceRequest& request, Call& call) override;
@@ -27,6 +30,7 @@ class DockerDriver final : public runtime::Driver {
   Result<runtime::ExecReply> exec(const runtime::ExecRequest& request, Call& call) override;
 
  private:
+  Result<Json> inspect_image(const std::string& image, Call& call);
   Result<std::string> image_id(const std::string& image, Call& call);
   Result<void> pull(const std::string& image, Call& call);
   /// By the engine's identifier, so that a name that is given to another container meanwhile cannot be mistaken.

@@ -10,8 +10,8 @@ namespace {
 constexpr std::size_t header_bytes = 8;
 constexpr std::size_t longest_line_bytes = 1u << 20;
 
-Progress progress_of(const Json& message) {
-  Progress progress{"pull", message.value("status", ""), 0, 0, ""};
+Progress progress_of(const std::string& step, const Json& message) {
+  Progress progress{step, message.value("status", ""), 0, 0, ""};
   if (const auto id = message.value("id", ""); !id.empty()) progress.text = id + ": " + progress.text;
   const auto detail = message.find("progressDetail");
   if (detail == message.end() || !detail->is_object() || !detail->contains("total")) return progress;
@@ -62,7 +62,7 @@ bool FrameSplitter::read_header() {
   return !malformed_;
 }
 
-void PullReader::feed(std::string_view bytes, const std::function<void(const Progress&)>& report) {
+void ProgressReader::feed(std::string_view bytes, const std::function<void(const Progress&)>& report) {
   for (const char c : bytes) {
     if (c != '\n') {
       if (line_.size() < longest_line_bytes) line_ += c;
@@ -73,7 +73,7 @@ void PullReader::feed(std::string_view bytes, const std::function<void(const Pro
   }
 }
 
-void PullReader::take_line(const std::string& line, const std::function<void(const Progress&)>& report) {
+void ProgressReader::take_line(const std::string& line, const std::function<void(const Progress&)>& report) {
   const Json message = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!message.is_object()) return;
   try {
@@ -81,7 +81,7 @@ void PullReader::take_line(const std::string& line, const std::function<void(con
       failure_ = error;
       return;
     }
-    report(progress_of(message));
+    report(progress_of(step_, message));
   } catch (const Json::exception&) {
     // Progress of another shape is progress that nobody sees.
   }

@@ -34,10 +34,12 @@ class FrameSplitter {
   bool malformed_ = false;
 };
 
-/// A pull's progress: one JSON object per line. The HTTP status is 200 even where the pull fails, so the error is the
-/// last of the lines.
-class PullReader {
+/// The progress of a pull or a load: one JSON object per line. The HTTP status is 200 even where it fails, so the error
+/// is the last of the lines.
+class ProgressReader {
  public:
+  /// `step`: what the progress is of, see k4t::Progress.
+  explicit ProgressReader(std::string step) : step_(std::move(step)) {}
   void feed(std::string_view bytes, const std::function<void(const Progress&)>& report);
   /// What went wrong, as the engine says it.
   [[nodiscard]] const std::optional<std::string>& failure() const { return failure_; }
@@ -45,6 +47,7 @@ class PullReader {
  private:
   void take_line(const std::string& line, const std::function<void(const Progress&)>& report);
 
+  const std::string step_;
   std::string line_;
   std::optional<std::string> failure_;
 };

@@ -24,6 +24,7 @@ class RuntimeSuite {
 
   Findings run() {
     node();
+    images();
     absent();
     life();
     text();
@@ -85,6 +86,28 @@ class RuntimeSuite {
                       K4T_ASSIGN(const auto second, call<method::EnsureImage>(request));
                       return expect(!first.id.empty() && first.id == second.id, "the image keeps its identifier");
                     });
+  }
+
+  void images() {
+    const bool transfers = suite_.has_capability(capability::images_transfer);
+    suite_.check_if(transfers, "capability images.transfer", "image_is_listed_with_its_layers", [&]() -> Expectation {
+      K4T_ASSIGN(const auto wanted, call<method::EnsureImage>({subject_.instance.image, false}));
+      K4T_ASSIGN(const auto all, call<method::ListImages>({true}));
+      const auto found =
+          std::find_if(all.images.begin(), all.images.end(), [&](const Image& one) { return one.id == wanted.id; });
+      K4T_TRY(expect(found != all.images.end(), "the image is listed under its identifier"));
+      return expect(!found->layers.empty() && found->layers.front().starts_with("sha256:"), "its layers are told");
+    });
+    suite_.check_if(
+        transfers, "capability images.transfer", "image_is_saved_and_an_absent_one_is_not_found", [&]() -> Expectation {
+          OutputSink archive;
+          K4T_TRY(expect_ok(
+              invoke<method::SaveImages>(suite_.driver(), {{subject_.instance.image}}, {subject_.timeout, &archive}),
+              "save"));
+          K4T_TRY(expect(archive.text.size() > 1024, "an archive is streamed"));
+          return expect_status(call<method::SaveImages>({{"k4t-suite/absent:1"}}), Status::not_found,
+                               "save of an absent image");
+        });
   }
 
   void absent() {

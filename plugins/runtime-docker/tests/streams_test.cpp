@@ -56,8 +56,8 @@ TEST(FrameSplitter, RefusesAStreamWithoutFrames) {
   EXPECT_TRUE(splitter.malformed());
 }
 
-TEST(PullReader, ReportsProgressAndFindsTheErrorInTheStream) {
-  PullReader reader;
+TEST(ProgressReader, ReportsProgressAndFindsTheErrorInTheStream) {
+  ProgressReader reader("pull");
   std::vector<std::string> seen;
   const auto report = [&](const Progress& progress) { seen.push_back(Json(progress).dump()); };
   reader.feed("{\"status\":\"Pulling from web\",\"id\":\"1\"}\r\n{\"status\":\"Down", report);

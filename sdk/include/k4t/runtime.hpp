@@ -21,6 +21,8 @@ inline constexpr const char* limits_pids = "limits.pids";
 inline constexpr const char* network_bridge = "network.bridge";  ///< publishes container ports on host ports
 inline constexpr const char* dns_servers = "dns.servers";        ///< sets an instance's name servers
 inline constexpr const char* exec = "exec";
+inline constexpr const char* images_transfer =
+    "images.transfer";  ///< lists, saves and loads images, without a registry
 }  // namespace capability
 
 /// The labels that every instance carries; the values are the words of the design.
@@ -56,6 +58,57 @@ struct ImageReply {
   std::string id;  ///< the runtime's content identifier
 };
 K4T_SDK_JSON(ImageReply, id)
+
+/// An image as the runtime has it.
+struct Image {
+  std::string id;                   ///< as in ImageReply
+  std::vector<std::string> names;   ///< with tags and with digests, sorted; none: only its id names it
+  std::vector<std::string> layers;  ///< "sha256:" and the digest of each one's tar, uncompressed, the lowest first
+  std::uint64_t size_bytes = 0;     ///< of all layers, as they lie there
+};
+K4T_SDK_JSON(Image, id, names, layers, size_bytes)
+
+struct ImagesRequest {
+  bool layers = false;  ///< tell the layers too, which takes longer
+};
+K4T_SDK_JSON(ImagesRequest, layers)
+struct ImagesReply {
+  std::vector<Image> images;  ///< sorted by id
+};
+K4T_SDK_JSON(ImagesReply, images)
+
+struct SaveRequest {
+  std::vector<std::string> images;  ///< by name or id
+};
+K4T_SDK_JSON(SaveRequest, images)
+
+/// A part of a file.
+struct Extent {
+  std::uint64_t offset_bytes = 0;
+  std::uint64_t bytes = 0;
+  friend bool operator==(const Extent&, const Extent&) = default;
+};
+K4T_SDK_JSON(Extent, offset_bytes, bytes)
+
+struct LoadLayer {
+  std::string digest;     ///< see Image::layers
+  Extent at;              ///< its tar, as it is or compressed with gzip
+  bool left_out = false;  ///< the runtime has it on top of those below, so that it need not be sent
+};
+K4T_SDK_JSON(LoadLayer, digest, at, left_out)
+
+/// One image, in pieces of a file of the machine that the driver runs on. Bulk data never travels as JSON.
+struct LoadRequest {
+  std::string file;                ///< absolute; stays as it is during the call
+  std::vector<std::string> names;  ///< what it is called there from then on; other images lose these names
+  Extent config;                   ///< the image's configuration (OCI image specification)
+  std::vector<LoadLayer> layers;   ///< the lowest first
+};
+K4T_SDK_JSON(LoadRequest, file, names, config, layers)
+struct LoadReply {
+  std::uint64_t sent_bytes = 0;  ///< that travelled to the node
+};
+K4T_SDK_JSON(LoadReply, sent_bytes)
 
 struct PortMap {
   std::uint16_t container_port = 0;
@@ -175,6 +228,21 @@ struct EnsureImage {
   using Request = ImageRequest;
   using Reply = ImageReply;
 };
+struct ListImages {
+  static constexpr const char* name = "list_images";
+  using Request = ImagesRequest;
+  using Reply = ImagesReply;
+};
+struct SaveImages {
+  static constexpr const char* name = "save_images";
+  using Request = SaveRequest;
+  using Reply = Nothing;
+};
+struct LoadImage {
+  static constexpr const char* name = "load_image";
+  using Request = LoadRequest;
+  using Reply = LoadReply;
+};
 struct List {
   static constexpr const char* name = "list";
   using Request = ListRequest;
@@ -240,6 +308,22 @@ class Driver {
   virtual Result<ExecReply> exec(const ExecRequest& /*request*/, Call& /*call*/) {
     return Error{Status::unsupported, "this runtime cannot run a command in an instance", {}};
   }
+
+  // With the capability images.transfer:
+  virtual Result<ImagesReply> list_images(const ImagesRequest& /*request*/, Call& /*call*/) {
+    return Error{Status::unsupported, "this runtime does not tell its images", {}};
+  }
+  /// Streams, on Channel::out, a tar that holds the images: in the layout of `docker save`, or an OCI image layout.
+  /// NOT_FOUND: one of them is not there.
+  virtual Result<Nothing> save_images(const SaveRequest& /*request*/, Call& /*call*/) {
+    return Error{Status::unsupported, "this runtime does not give its images away", {}};
+  }
+  /// Makes the image present under its names, whatever is there already. Reports progress, with the bytes that were
+  /// sent. CONFLICT: a layer that was left out is not there after all. INVALID_ARGUMENT: what was given is no such
+  /// image.
+  virtual Result<LoadReply> load_image(const LoadRequest& /*request*/, Call& /*call*/) {
+    return Error{Status::unsupported, "this runtime takes no images but from a registry", {}};
+  }
 };
 
 struct Kind {
@@ -263,6 +347,9 @@ K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view meth
       .on<method::Inspect>([&](const auto& in) { return driver.inspect(in, call); })
       .on<method::Logs>([&](const auto& in) { return driver.logs(in, call); })
       .on<method::Exec>([&](const auto& in) { return driver.exec(in, call); })
+      .on<method::ListImages>([&](const auto& in) { return driver.list_images(in, call); })
+      .on<method::SaveImages>([&](const auto& in) { return driver.save_images(in, call); })
+      .on<method::LoadImage>([&](const auto& in) { return driver.load_image(in, call); })
       .outcome();
 }
 #endif

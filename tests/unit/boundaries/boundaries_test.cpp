@@ -24,10 +24,10 @@ struct Floor {
   std::string_view folder;
   int height;
 };
-constexpr std::array kFloors = {Floor{"model", 0},   Floor{"platform", 0}, Floor{"config", 1},    Floor{"schedule", 1},
-                                Floor{"txn", 1},     Floor{"store", 1},    Floor{"plugin", 1},    Floor{"plan", 2},
-                                Floor{"drivers", 2}, Floor{"backup", 2},   Floor{"operation", 3}, Floor{"monitor", 3},
-                                Floor{"cli", 4}};
+constexpr std::array kFloors = {Floor{"model", 0},    Floor{"platform", 0}, Floor{"config", 1}, Floor{"image", 1},
+                                Floor{"schedule", 1}, Floor{"txn", 1},      Floor{"store", 1},  Floor{"plugin", 1},
+                                Floor{"plan", 2},     Floor{"drivers", 2},  Floor{"backup", 2}, Floor{"operation", 3},
+                                Floor{"monitor", 3},  Floor{"cli", 4}};
 
 std::optional<int> height_of(std::string_view folder) {
   for (const Floor& floor : kFloors) {

@@ -125,6 +125,9 @@ std::vector<Shape> runtime_shapes() {
   add<m::Inspect>(shapes, kind, {"demo-web-1"}, instance());
   add<m::Logs>(shapes, kind, {"demo-web-1", true, 10, true}, {});
   add<m::Exec>(shapes, kind, {"demo-web-1", {"true"}}, {1});
+  add<m::ListImages>(shapes, kind, {true}, {{{"sha256:1", {"web:1"}, {"sha256:2"}, 3}}});
+  add<m::SaveImages>(shapes, kind, {{"web:1"}}, {});
+  add<m::LoadImage>(shapes, kind, {"/file", {"web:1"}, {1, 2}, {{"sha256:2", {3, 4}, true}}}, {5});
   return shapes;
 }
 
@@ -301,6 +304,8 @@ TEST(SchemaTest, WhatAStructIsByDefaultFits) {
   fits("runtime", "InstanceSpec", runtime::InstanceSpec{});
   fits("runtime", "Instance", runtime::Instance{});
   fits("runtime", "ListReply", runtime::ListReply{});
+  fits("runtime", "ImagesReply", runtime::ImagesReply{});
+  fits("runtime", "LoadRequest", runtime::LoadRequest{});
   fits("power", "Machine", power::Machine{});
 }
 
