@@ -55,6 +55,16 @@ Exit run_node_drain(const Globals& globals, const NodeArguments& arguments);
 Exit run_node_rm(const Globals& globals, const NodeArguments& arguments);
 Exit run_repair(const Globals& globals, const NodeArguments& arguments);
 
+struct ImageArguments {
+  std::vector<std::string> images;  ///< for push: names or ids
+  std::vector<std::string> nodes;   ///< empty: all that take images
+  std::string archive;              ///< push: the file with the images
+  std::string from;                 ///< push: a node, or where an engine is; empty with `archive`: this machine's
+  std::vector<std::string> files;   ///< ls: service files, and folders of them
+};
+Exit run_image_push(const Globals& globals, const ImageArguments& arguments);
+Exit run_image_ls(const Globals& globals, const ImageArguments& arguments);
+
 /// Nothing was begun that could be half done: prints the error.
 Exit refused(const Globals& globals, const Error& error);
 

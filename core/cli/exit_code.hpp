@@ -13,7 +13,7 @@ enum class Exit : int {
   unfinished = 4,   ///< cut short; the next command finishes or undoes it
   single_copy = 5,  ///< done, but the record of it is on no machine besides the master
   differs = 6,      ///< `diff`: there is a difference, or it is not known whether there is one
-  partly = 7,       ///< `node drain`, `node rm --lost`, `repair`: done as far as there is room
+  partly = 7,  ///< `node drain`, `node rm --lost`, `repair`: as far as there is room; `image push`: not on all nodes
 };
 
 constexpr Exit exit_of(operation::Ending ending) {

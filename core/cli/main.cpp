@@ -24,7 +24,8 @@ constexpr const char* general_footer =
     "  4  cut short; the next command finishes or undoes it\n"
     "  5  done, but on no machine besides the master is a copy of the change\n"
     "  6  diff: there is a difference, or it is not known whether there is one\n"
-    "  7  node drain, node rm --lost, repair: done as far as there is room\n"
+    "  7  node drain, node rm --lost, repair: done as far as there is room;\n"
+    "     image push: not on all nodes\n"
     "\n"
     "`k4t COMMAND --help` tells more of one command, `man k4t` of all.";
 
@@ -179,6 +180,7 @@ class Program {
     });
     repair->add_option("NODE", node_.names, "Nodes that are gone for good; else all that do not answer")->type_name("");
     add_yes_and_why(repair);
+    declare_images();
     declare_witnesses();
   }
 
@@ -238,6 +240,31 @@ class Program {
     add->add_option("--cpu", node_.cpu, "Offered to instances; else all")->type_name("CORES");
     add->add_option("--memory", node_.memory, "Offered to instances; else all")->type_name("SIZE");
     add->add_flag("--force", node_.force, "Also when it does not answer");
+  }
+
+  void declare_images() {
+    auto* image = family("image", "Bring images to the nodes without a registry");
+    auto* push = command(
+        "push", "Load images on the nodes, each with the layers that it lacks",
+        [this] {
+          changes_ = true;
+          return run_image_push(globals_, image_);
+        },
+        image);
+    push->add_option("IMAGE", image_.images, "Their names; of an archive, else all in it")->type_name("");
+    auto* archive = push->add_option("--archive", image_.archive, "A file that `docker save` wrote, or an OCI layout");
+    archive->type_name("FILE");
+    push->add_option("--from", image_.from, "A node that has them, or an engine; else this machine's")
+        ->type_name("NODE|HOST")
+        ->excludes(archive);
+    auto* ls = command(
+        "ls", "Show which nodes have the services' images", [this] { return run_image_ls(globals_, image_); }, image);
+    ls->add_option("-f,--file", image_.files, "Also of what these service files want")->type_name("FILE");
+    for (auto* sub : {push, ls}) {
+      sub->add_option("--node", image_.nodes, "Only this node; may be given several times")
+          ->type_name("NODE")
+          ->allow_extra_args(false);
+    }
   }
 
   void declare_witnesses() {
@@ -349,6 +376,7 @@ class Program {
   std::vector<std::string> overwrite_;
   std::vector<std::string> witnesses_;
   k4t::cli::NodeArguments node_;
+  k4t::cli::ImageArguments image_;
   std::string txn_;
   k4t::cli::RecoverArguments recover_;
   CLI::Option* force_ = nullptr;

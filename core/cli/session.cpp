@@ -261,6 +261,16 @@ store::Store* Session::store(const std::string& command, store::Mode mode) {
   return store_.get();
 }
 
+store::Store* Session::store_to_read(const std::string& command) {
+  if (open_store(command, store::Mode::read).status() == Status::not_found) {
+    if (const auto made = open_store(command, store::Mode::change); !made) {
+      print_error(globals_, made.error());
+      return nullptr;
+    }
+  }
+  return store(command, store::Mode::read);
+}
+
 store::Store* Session::store_to_look(const std::string& command, bool& changing) {
   changing = true;
   auto opened = open_store(command, store::Mode::change);

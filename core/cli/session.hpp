@@ -59,6 +59,8 @@ class Session {
 
   /// Opens the master's metadata once. Absent: it could not be, and why has been printed.
   store::Store* store(const std::string& command, store::Mode mode = store::Mode::change);
+  /// Opens it for reading and holds nobody up; makes it where there is none yet.
+  store::Store* store_to_read(const std::string& command);
   /// Opens it for changes, or while another command changes it for reading. `changing` says which.
   store::Store* store_to_look(const std::string& command, bool& changing);
 

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "operation/telling.hpp"
 #include "platform/parallel.hpp"
 
 namespace k4t::operation {
@@ -25,28 +26,6 @@ std::size_t call_limit(const Environment& environment) {
 }
 
 std::string subject_of(const plan::Placed& placed) { return "instance " + placed.name + " on " + placed.node; }
-
-/// Passes a driver's messages on under one subject.
-class Telling final : public CallSink {
- public:
-  Telling(const Environment& environment, std::string subject)
-      : environment_(environment), subject_(std::move(subject)) {}
-
-  void tell(const std::string& state, const std::string& detail = {}) const {
-    environment_.reporter.happening({subject_, state, detail, 0, 0});
-  }
-  bool cancelled() override { return environment_.interrupted; }
-  void log(LogLevel level, std::string_view text) override {
-    environment_.reporter.log(level, subject_ + ": " + std::string(text));
-  }
-  void progress(const Progress& progress) override {
-    environment_.reporter.happening({subject_, progress.step, progress.text, progress.done, progress.total});
-  }
-
- private:
-  const Environment& environment_;
-  std::string subject_;
-};
 
 Result<drivers::NodeClient*> node_of(const Environment& environment, const std::string& name) {
   if (auto* node = environment.fleet.node(name)) return node;

@@ -17,7 +17,7 @@ _k4t() {
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
       -c | --config | -o | --output | -f | --file | -n | --tail | --folder | --why | --overwrite | --driver | --address | --option | --label | \
-        --ports | --subnet | --public-address | --public-ports | --cpu | --memory) ((i++)) ;;
+        --ports | --subnet | --public-address | --public-ports | --cpu | --memory | --archive | --from | --node) ((i++)) ;;
       -*) ;;
       *) if [ -z "$command" ]; then command=${COMP_WORDS[i]}; elif [ -z "$sub" ]; then sub=${COMP_WORDS[i]}; fi ;;
     esac
@@ -25,7 +25,8 @@ _k4t() {
 
   case $before in
     -o | --output) _k4t_words 'text json' "$word"; return ;;
-    -c | --config | -f | --file | --folder)
+    --from | --node) _k4t_words "$(_k4t_nodes)" "$word"; return ;;
+    -c | --config | -f | --file | --folder | --archive)
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return ;;
@@ -35,7 +36,7 @@ _k4t() {
 
   case $command in
     '') if [[ $word == -* ]]; then _k4t_words "$global --version" "$word"; else
-          _k4t_words 'plan apply delete sync node repair witness status diff txn ps logs version plugin config doctor' "$word"; fi ;;
+          _k4t_words 'plan apply delete sync node repair image witness status diff txn ps logs version plugin config doctor' "$word"; fi ;;
     plan) _k4t_words "$global -f --file" "$word" ;;
     apply) _k4t_words "$global -f --file --force" "$word" ;;
     delete) if [[ $word == -* ]]; then _k4t_words "$global -y --yes" "$word"; else
@@ -54,6 +55,12 @@ _k4t() {
         drain) _k4t_words "$global -y --yes --why" "$word" ;;
         rm) _k4t_words "$global --lost -y --yes --why" "$word" ;;
         *) _k4t_words "$global" "$word" ;;
+      esac ;;
+    image)
+      case $sub in
+        '') _k4t_words "push ls $global" "$word" ;;
+        push) _k4t_words "$global --archive --from --node" "$word" ;;
+        *) _k4t_words "$global -f --file --node" "$word" ;;
       esac ;;
     witness) if [ -n "$sub" ]; then _k4t_words "$global" "$word"; else
           _k4t_words "ls suggest add rm replace $global" "$word"; fi ;;

@@ -18,6 +18,33 @@ Result<runtime::ImageReply> Node::ensure_image(const runtime::ImageRequest& requ
                       [&]() -> Result<runtime::ImageReply> { return runtime::ImageReply{request.image}; });
 }
 
+Result<runtime::ImagesReply> Node::list_images(const runtime::ImagesRequest& /*request*/, Call& call) {
+  return faults.serve("list_images", call, [&]() -> Result<runtime::ImagesReply> {
+    const std::scoped_lock lock(mutex_);
+    return runtime::ImagesReply{images};
+  });
+}
+
+Result<Nothing> Node::save_images(const runtime::SaveRequest& /*request*/, Call& call) {
+  return faults.serve("save_images", call, [&]() -> Result<Nothing> {
+    static_cast<void>(call.stream(Channel::out, saved_archive));
+    return Nothing{};
+  });
+}
+
+Result<runtime::LoadReply> Node::load_image(const runtime::LoadRequest& request, Call& call) {
+  return faults.serve("load_image", call, [&]() -> Result<runtime::LoadReply> {
+    const std::scoped_lock lock(mutex_);
+    loads.push_back(request);
+    std::uint64_t sent_bytes = request.config.bytes;
+    for (const auto& layer : request.layers) {
+      if (layer.left_out && wants_all_layers) return Error{Status::conflict, "a layer is missing", {}};
+      if (!layer.left_out) sent_bytes += layer.at.bytes;
+    }
+    return runtime::LoadReply{sent_bytes};
+  });
+}
+
 Result<runtime::ListReply> Node::list(const runtime::ListRequest& request, Call& call) {
   return faults.serve("list", call, [&]() -> Result<runtime::ListReply> {
     const std::scoped_lock lock(mutex_);

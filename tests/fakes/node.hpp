@@ -5,6 +5,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "fakes/faults.hpp"
 #include "k4t/runtime.hpp"
@@ -19,6 +20,10 @@ class Node final : public runtime::Driver {
 
   Result<runtime::NodeInfo> info(Call& call) override;
   Result<runtime::ImageReply> ensure_image(const runtime::ImageRequest& request, Call& call) override;
+  Result<runtime::ImagesReply> list_images(const runtime::ImagesRequest& request, Call& call) override;
+  /// Tells `saved_archive`.
+  Result<Nothing> save_images(const runtime::SaveRequest& request, Call& call) override;
+  Result<runtime::LoadReply> load_image(const runtime::LoadRequest& request, Call& call) override;
   Result<runtime::ListReply> list(const runtime::ListRequest& request, Call& call) override;
   Result<runtime::Instance> create(const runtime::InstanceSpec& spec, Call& call) override;
   Result<runtime::Instance> start(const runtime::InstanceRequest& request, Call& call) override;
@@ -36,6 +41,10 @@ class Node final : public runtime::Driver {
   std::map<std::string, runtime::Instance> instances;  ///< by name
   std::set<std::uint16_t> squatted;                    ///< host ports that somebody else uses
   std::set<std::string> images_that_never_run;         ///< such an instance ends at once
+  std::vector<runtime::Image> images;                  ///< what is loaded is not added
+  std::vector<runtime::LoadRequest> loads;             ///< those that were tried
+  std::string saved_archive;
+  bool wants_all_layers = false;  ///< as a runtime that cannot do without those it has
   std::uint64_t memory_bytes = std::uint64_t{4} << 30;
 
  private:
