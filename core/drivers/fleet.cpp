@@ -96,7 +96,8 @@ Result<void> NodeClient::save_images(const std::vector<std::string>& images, Cal
 }
 
 Result<runtime::LoadReply> NodeClient::load_image(const runtime::LoadRequest& request, CallSink* sink) {
-  return call<runtime::method::LoadImage>(request, transfer_timeout, sink);
+  return change("load image on " + node_.name,
+                [&] { return call<runtime::method::LoadImage>(request, transfer_timeout, sink); });
 }
 
 Result<runtime::Instance> NodeClient::create(const runtime::InstanceSpec& spec, CallSink* sink) {

@@ -56,6 +56,29 @@ void add_docker_network(Machine& machine, const std::string& name, const std::st
   machine.must({"sysctl", "-qw", "net.ipv6.conf.all.forwarding=1"});
 }
 
+std::string run_registry(Machine& machine, const Authority& authority, const std::string& users) {
+  const auto made = authority.issue({.name = machine.name(), .alt = {"IP:" + machine.address()}});
+  machine.write("/etc/docker/registry/cert.pem", Scratch::read(made.certificate));
+  machine.write("/etc/docker/registry/key.pem", Scratch::read(made.key), 0600);
+  machine.write("/etc/docker/registry/users", users, 0600);
+  machine.write("/etc/docker/registry/config.yml",
+                "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: /var/lib/docker-registry\n"
+                "http:\n  addr: :5000\n  tls:\n    certificate: /etc/docker/registry/cert.pem\n"
+                "    key: /etc/docker/registry/key.pem\n"
+                "auth:\n  htpasswd:\n    realm: lab\n    path: /etc/docker/registry/users\n");
+  machine.serve("docker-registry", {"docker-registry", "serve", "/etc/docker/registry/config.yml"},
+                [&machine] { return listens(machine, 5000); });
+  return machine.address() + ":5000";
+}
+
+void trust_registry(const Machine& node, const std::string& registry, const Authority& authority) {
+  node.write("/etc/docker/certs.d/" + registry + "/ca.crt", Scratch::read(authority.certificate()));
+}
+
+void distrust_registry(const Machine& node, const std::string& registry) {
+  fs::remove(node.at("/etc/docker/certs.d/" + registry + "/ca.crt"));
+}
+
 void run_nginx(Machine& machine) {
   machine.write(
       "/etc/nginx/nginx.conf",

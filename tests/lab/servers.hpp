@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "lab/lab.hpp"
+#include "support/certificates.hpp"
 
 /// Puts servers on a lab's machines the way the drivers' READMEs tell an administrator to: Debian's paths and ports,
 /// started by hand, because nothing else starts them there. Each returns when the server answers.
@@ -31,6 +32,13 @@ void run_docker(Machine& machine);
 void add_docker_network(Machine& machine, const std::string& name, const std::string& block);
 /// Where that engine's socket is, as this process sees it.
 std::filesystem::path docker_socket(const Machine& machine);
+
+/// Debian's docker-registry on port 5000, which speaks TLS with a certificate of `authority` and lets in who is in
+/// `users`, the content of an htpasswd file. Returns "ADDRESS:5000".
+std::string run_registry(Machine& machine, const Authority& authority, const std::string& users);
+/// The node's engine believes certificates of `authority` from that registry. Until distrust_registry().
+void trust_registry(const Machine& node, const std::string& registry, const Authority& authority);
+void distrust_registry(const Machine& node, const std::string& registry);
 
 /// With Debian's main configuration, extended by k4t's includes.
 void run_nginx(Machine& machine);

@@ -71,7 +71,7 @@ TEST_F(ImagesTest, ARuntimeThatWantsAllLayersIsSentAllOfThem) {
 }
 
 TEST_F(ImagesTest, ADeadNodeCostsOnlyItselfAndIsNotAskedForEachImage) {
-  node("n1").faults.fail("load_image", {Status::unavailable, "it went away", {}});
+  node("n1").faults.fail("load_image", {k4t::Status::unavailable, "it went away", {}});
   auto images = *image::images_of(tar_);
   images.push_back(images.front());
   images.back().id = "sha256:other";
@@ -85,7 +85,7 @@ TEST_F(ImagesTest, ADeadNodeCostsOnlyItselfAndIsNotAskedForEachImage) {
 }
 
 TEST_F(ImagesTest, AnImageThatIsRefusedDoesNotKeepTheNextOneAway) {
-  node("n1").faults.fail("load_image", {Status::invalid_argument, "no sound image", {}}, 1);
+  node("n1").faults.fail("load_image", {k4t::Status::invalid_argument, "no sound image", {}}, 1);
   auto images = *image::images_of(tar_);
   images.push_back(images.front());
   images.back().id = "sha256:other";
@@ -95,7 +95,7 @@ TEST_F(ImagesTest, AnImageThatIsRefusedDoesNotKeepTheNextOneAway) {
 }
 
 TEST_F(ImagesTest, ANodeWhoseImagesAreNotKnownIsSentNothing) {
-  node("n1").faults.fail("list_images", {Status::unavailable, "no answer", {}});
+  node("n1").faults.fail("list_images", {k4t::Status::unavailable, "no answer", {}});
   EXPECT_EQ(push().front().outcome, Delivered::failed);
   EXPECT_THAT(node("n1").loads, IsEmpty());
 }
@@ -113,7 +113,7 @@ TEST_F(ImagesTest, ReceiversAreThoseThatTakeImagesAndAreNotLost) {
   ASSERT_THAT(*left, SizeIs(1));
   EXPECT_EQ(left->front()->config().name, "n2");
   EXPECT_THAT(*to({"n1"}), SizeIs(1)) << "who names it wants it";
-  EXPECT_EQ(to({"n1", "nobody"}).status(), Status::invalid_argument);
+  EXPECT_EQ(to({"n1", "nobody"}).status(), k4t::Status::invalid_argument);
   lab_.capabilities.clear();
   EXPECT_THAT(to({}).error().message, HasSubstr("no node that takes images"));
   EXPECT_THAT(to({"n2"}).error().message, HasSubstr("node 'n2' takes no images"));
@@ -127,8 +127,8 @@ TEST_F(ImagesTest, AreFetchedFromWhereTheyAre) {
   const auto fetched = image::TarFile::open(*std::move(spool));
   ASSERT_TRUE(fetched.ok()) << fetched.error().message;
   EXPECT_EQ(image::images_of(*fetched)->front().names, std::vector<std::string>{"web:1"});
-  node("n1").faults.fail("save_images", {Status::not_found, "it is not there", {}});
-  EXPECT_EQ(fetch_images(environment, *environment.fleet.node("n1"), {"web:1"}).status(), Status::not_found);
+  node("n1").faults.fail("save_images", {k4t::Status::not_found, "it is not there", {}});
+  EXPECT_EQ(fetch_images(environment, *environment.fleet.node("n1"), {"web:1"}).status(), k4t::Status::not_found);
 }
 
 TEST_F(ImagesTest, AreSeenWhereTheyAreWhateverTheirSpelling) {
