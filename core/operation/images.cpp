@@ -64,7 +64,8 @@ std::string title_of(const image::PackedImage& image) {
   return text.empty() ? image.id : text;
 }
 
-Error explain(const Transfer& transfer, const Error& error) {
+Error explain(const Environment& environment, const Transfer& transfer, const Error& error) {
+  if (environment.interrupted) return interrupted_error();
   if (!transfer.stalled()) return error;
   return Error{k4t::Status::deadline, "nothing has moved for " + std::to_string(patience.count()) + " minutes", {}};
 }
@@ -137,7 +138,7 @@ class Courier {
   Result<runtime::LoadReply> load(const runtime::LoadRequest& request, const std::string& subject) const {
     Transfer transfer(environment_, subject);
     auto loaded = node_.load_image(request, &transfer);
-    if (!loaded) return explain(transfer, loaded.error());
+    if (!loaded) return explain(environment_, transfer, loaded.error());
     return loaded;
   }
 
@@ -145,6 +146,15 @@ class Courier {
   const image::TarFile& tar_;
   drivers::NodeClient& node_;
 };
+
+/// A source that is no node of the cluster must not be called one.
+Error of_source(const Environment& environment, const drivers::NodeClient& source, Error error) {
+  const std::string& name = source.config().name;
+  const std::string prefix = "node '" + name + "': ";
+  const bool is_node = environment.fleet.node(name) == &source;
+  if (!is_node && error.message.starts_with(prefix)) error.message.erase(0, prefix.size());
+  return error;
+}
 
 bool takes_images(const Environment& environment, const drivers::NodeClient& node) {
   const auto all = environment.capabilities(node.config().driver, runtime::Kind::name);
@@ -197,7 +207,9 @@ Result<image::Spool> fetch_images(const Environment& environment, drivers::NodeC
   Fetch fetch(environment, "image " + title, spool);
   fetch.tell("fetching");
   const auto saved = source.save_images(images, &fetch);
-  const Result<void> outcome = !fetch.kept() ? fetch.kept() : saved ? Result<void>() : explain(fetch, saved.error());
+  const Result<void> outcome = !fetch.kept() ? fetch.kept()
+                               : saved       ? Result<void>()
+                                       : explain(environment, fetch, of_source(environment, source, saved.error()));
   if (!outcome) {
     fetch.tell("failed", outcome.error().message);
     return outcome.error();

@@ -16,6 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr std::size_t base_bytes = 2'000'000;
 constexpr std::size_t top_bytes = 100'000;
@@ -230,7 +231,7 @@ TEST_F(ImagePush, WhatIsWrongIsToldAndNothingIsSent) {
   EXPECT_THAT(refusal({"--archive", scratch_.write("text", "no tar").string()}, 2), HasSubstr("no sound tar archive"));
   EXPECT_THAT(refusal({"web", "--from", "nobody"}, 2), HasSubstr("there is no such node, nor is it an engine"));
   EXPECT_THAT(refusal(from_builder({"shop/absent:1"}), 1),
-              HasSubstr("image shop/absent:1 is not on the Docker Engine"));
+              StartsWith("image shop/absent:1 is not on the Docker Engine"));
   EXPECT_EQ(push({"--archive", path, "--node", "gone"}, 1)["gone"].value("result", ""), "failed");
   EXPECT_FALSE(has_image(near_engine().socket(), "shop/web:1"));
   EXPECT_LE(near_->take_sent(), 1000U);
