@@ -27,12 +27,13 @@ ip link set wire up
 exec sleep infinity
 )sh";
 
-/// $1 name, $2 its disk, $3 … folders that it shares with this machine. Debian's tini takes care of orphans.
+/// $1 name, $2 its disk, $3 … folders that it shares with this machine. Debian's tini takes care of orphans. Root's
+/// home begins empty: a shell over SSH reads what its user's says, which here may be anything and take seconds.
 constexpr const char* machine_script = R"sh(
 set -eu
 name=$1 disk=$2 root=$2/root
 shift 2
-mkdir -p "$disk/upper" "$disk/work" "$disk/docker" "$root"
+mkdir -p "$disk/upper" "$disk/work" "$disk/docker" "$disk/home" "$root"
 mount -t overlay -o "lowerdir=/,upperdir=$disk/upper,workdir=$disk/work" k4t-machine "$root"
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
@@ -43,6 +44,7 @@ mkdir -p "$root/run/lock" "$root/run/sshd"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 mkdir -p "$root/var/lib/docker"
 mount --bind "$disk/docker" "$root/var/lib/docker"
+mount --bind "$disk/home" "$root/root"
 for shared; do
   mkdir -p "$root$shared"
   mount --bind "$shared" "$root$shared"
