@@ -1,11 +1,7 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
+#include "lab_fixture.hpp"
 
 #include <csignal>
 #include <set>
-
-#include "lab/cluster.hpp"
-#include "support/traffic.hpp"
 
 /// A cluster whose every part is a machine of its own, reached over SSH: what goes wrong there goes wrong as it does in
 /// a machine room.
@@ -13,46 +9,11 @@
 namespace k4t::testing::lab {
 namespace {
 
-using ::testing::Contains;
-using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Key;
-using ::testing::Not;
-using ::testing::Pair;
-
-#define K4T_REQUIRE_LAB_CLUSTER() \
-  if (const auto why = Cluster::missing(); !why.empty()) K4T_SKIP_OR_FAIL(why)
-
-/// The lab is costly, so that all cases share it; each leaves every machine on the wire and every member current.
-class LabCluster : public ::testing::Test {
- protected:
-  static void TearDownTestSuite() { shared.reset(); }
-
-  void SetUp() override {
-    K4T_REQUIRE_LAB_CLUSTER();
-    if (shared == nullptr) shared = std::make_unique<Cluster>();
-  }
-
-  static Cluster& cluster() { return *shared; }
-  static std::string gateway(unsigned number) { return cluster()["gw" + std::to_string(number)].address(); }
-
-  /// Both gateways answer with that greeting.
-  static void expect_greeting(const std::string& greeting) {
-    for (const unsigned number : {1u, 2u}) EXPECT_EQ(cluster().ask(gateway(number), 80, "web", greeting), "") << number;
-  }
-
-  static void deploy(unsigned replicas, const std::string& greeting, int expected_exit_code) {
-    cluster().web(replicas, greeting);
-    const auto applied = cluster().apply();
-    EXPECT_EQ(applied.exit_code, expected_exit_code) << applied.out << applied.err;
-  }
-
-  static inline std::unique_ptr<Cluster> shared;
-};
 
 TEST_F(LabCluster, AServiceIsSpreadOverTheNodesAndReachedThroughBothGateways) {
-  deploy(3, "one", 0);
+  deploy(3, "one");
   expect_greeting("one from web");
   for (const char* server : {"ns1", "ns2"}) {
     EXPECT_THAT(cluster().resolve(server, "web", "A"), ElementsAre(gateway(1), gateway(2)));
@@ -66,7 +27,7 @@ TEST_F(LabCluster, AServiceIsSpreadOverTheNodesAndReachedThroughBothGateways) {
 }
 
 TEST_F(LabCluster, AGatewayCutOffForThreeDeploysCatchesUpWhenItIsBack) {
-  deploy(3, "before", 0);
+  deploy(3, "before");
   cluster()["gw1"].unplug();
   for (const char* greeting : {"first", "second", "third"}) {
     deploy(3, greeting, 3);
@@ -81,7 +42,7 @@ TEST_F(LabCluster, AGatewayCutOffForThreeDeploysCatchesUpWhenItIsBack) {
 }
 
 TEST_F(LabCluster, ADnsServerCutOffIsBroughtUpToDateWhenItIsBack) {
-  deploy(3, "named", 0);
+  deploy(3, "named");
   cluster()["ns2"].unplug();
   cluster().service("more",
                     "[[service]]\nname = \"more\"\nimage = \"app\"\nentrypoint = [\"/app\"]\ncommand = [\"http\"]\n"
@@ -97,7 +58,7 @@ TEST_F(LabCluster, ADnsServerCutOffIsBroughtUpToDateWhenItIsBack) {
 }
 
 TEST_F(LabCluster, WhenTheMasterDiesAnotherMachineTakesOverWithNothingButTheFiles) {
-  deploy(3, "calm", 0);
+  deploy(3, "calm");
   const int version = cluster().served_versions().at("gw1");
   // Its machine goes when everything is decided and nothing is served yet.
   cluster().web(3, "decided");

@@ -45,8 +45,8 @@ class NodesUnderLoad : public ::testing::Test {
   }
   Json node(const std::string& name) { return k4t({"node", "show", name, "-o", "json"}).json(); }
 
-  std::vector<std::unique_ptr<Traffic>> clients() {
-    std::vector<std::unique_ptr<Traffic>> all;
+  Clients clients() {
+    Clients all;
     for (const char* gateway : {RealCluster::nginx_address, RealCluster::haproxy_address}) {
       all.push_back(std::make_unique<Traffic>([this, gateway] {
         const auto answer = cluster_->get(gateway, "web");
@@ -54,13 +54,6 @@ class NodesUnderLoad : public ::testing::Test {
       }));
     }
     return all;
-  }
-  static void expect_undisturbed(const std::vector<std::unique_ptr<Traffic>>& clients) {
-    for (const auto& one : clients) {
-      one->end();
-      EXPECT_GT(one->asked(), 10U);
-      EXPECT_EQ(one->failed(), 0U) << one->first_failure() << ", of " << one->asked();
-    }
   }
   /// From now on the node cannot be read, while what it runs goes on; and back.
   void cut_off(unsigned number) const {
@@ -95,7 +88,7 @@ TEST_F(NodesUnderLoad, ADrainLosesNoRequest) {
   const auto after = nodes_of_instances();
   EXPECT_EQ(std::count(after.begin(), after.end(), "n1"), 0);
   EXPECT_GT(std::count(after.begin(), after.end(), "n2"), 0);
-  expect_undisturbed(load);
+  EXPECT_EQ(disturbance(load), "");
   EXPECT_THAT(cluster_->apply().out, HasSubstr("Nothing to do."));
 }
 
@@ -120,7 +113,7 @@ TEST_F(NodesUnderLoad, ADrainThatIsKilledIsFinishedOrUndoneAndLosesNoRequest) {
     deploy(1);
     deploy(2);
   }
-  expect_undisturbed(load);
+  EXPECT_EQ(disturbance(load), "");
 }
 
 TEST_F(NodesUnderLoad, WhatALostNodeRanIsPlacedAnewAndTidiedUpWhenItReturns) {
@@ -149,7 +142,7 @@ TEST_F(NodesUnderLoad, WhatALostNodeRanIsPlacedAnewAndTidiedUpWhenItReturns) {
   EXPECT_THAT(k4t({"repair", "--yes"}).out, HasSubstr("its node was lost and has returned"));
   EXPECT_THAT(nodes_of_instances(), ElementsAre("n1", "n1"));
   EXPECT_EQ(node("n2").at("state"), "ready");
-  expect_undisturbed(load);
+  EXPECT_EQ(disturbance(load), "");
 }
 
 TEST_F(NodesUnderLoad, ARepairReplacesWhatDiedWithoutAnyServiceFile) {
@@ -221,7 +214,7 @@ TEST_F(NodesUnderLoad, AnAddedNodeIsOneLikeAnyOtherUntilItIsRemoved) {
 
   k4t(add("n2", "127.0.0.2", "21000-21999"));
   EXPECT_EQ(node("n2").at("state"), "ready") << "the mark went with the node";
-  expect_undisturbed(load);
+  EXPECT_EQ(disturbance(load), "");
 
   // A table of the same name counts, and the added node can be forgotten.
   cluster_->edit_config("[[gateway]]\nname = \"gw1\"",

@@ -14,6 +14,8 @@
 namespace k4t::testing::lab {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr const char* folder = "/root/k4t";
 
 std::string service_file(const std::string& name) { return std::string(folder) + "/services/" + name + ".toml"; }
@@ -43,6 +45,52 @@ void side_by_side(const std::vector<std::function<void()>>& jobs) {
 
 /// Of a node's instances, routed to it.
 std::string subnet_of(const Machine& node) { return "2001:db8:0:" + std::to_string(node.number()) + "::/64"; }
+
+Result<http::Response> get(const std::string& address, std::uint16_t port, const std::string& name,
+                           const std::string& target = "/") {
+  http::Client client({transport::local_host(), {}, address, port});
+  http::Request request;
+  request.target = target;
+  request.headers["Host"] = name + "." + Cluster::domain;
+  request.headers["Connection"] = "close";
+  request.timeout = std::chrono::seconds(15);
+  return client.send(request);
+}
+
+/// What is wrong with an answer; empty: it is 200 with that in its body.
+std::string wrong_with(const Result<http::Response>& response, const std::string& expected) {
+  if (!response) return response.error().message;
+  const bool good = response->status == 200 && response->body.find(expected) != std::string::npos;
+  return good ? std::string() : std::to_string(response->status) + ": " + response->body;
+}
+
+/// Questions that are asked from a machine, in whatever thread.
+Traffic::Ask asked_on(const Machine& machine, Traffic::Ask ask) {
+  return [&machine, ask = std::move(ask), there = false]() mutable {
+    if (!there) machine.enter_network();
+    there = true;
+    return ask();
+  };
+}
+
+/// How many of a service's instances on the engine behind that socket run and say that they are healthy.
+std::size_t count_healthy(const fs::path& socket, const std::string& service) {
+  http::Client engine({transport::local_host(), socket.string()});
+  http::Request request;
+  request.target =
+      "/containers/json?filters=" + http::percent_encode(Json{{"label", {"k4t.service=" + service}}}.dump());
+  const auto listed = engine.send(request);
+  if (!listed || listed->status != 200) return 0;
+  std::size_t healthy = 0;
+  for (const auto& container : Json::parse(listed->body)) {
+    for (const auto& port : container.at("Ports")) {
+      if (!port.contains("PublicPort")) continue;
+      const auto status = http::probe(port.at("IP"), port.at("PublicPort"), "/healthz", std::chrono::seconds(15));
+      if (status && *status == 200) ++healthy;
+    }
+  }
+  return healthy;
+}
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
   const auto at = text.find(from);
@@ -190,20 +238,49 @@ std::string Cluster::ask(const std::string& address, std::uint16_t port, const s
   std::string wrong;
   std::thread client([&] {
     lab_["client"].enter_network();
-    http::Client http({transport::local_host(), {}, address, port});
-    http::Request request;
-    request.headers["Host"] = name + "." + domain;
-    request.headers["Connection"] = "close";
-    request.timeout = std::chrono::seconds(5);
-    const auto response = http.send(request);
-    if (!response) {
-      wrong = response.error().message;
-    } else if (response->status != 200 || response->body.find(expected) == std::string::npos) {
-      wrong = std::to_string(response->status) + ": " + response->body;
-    }
+    wrong = wrong_with(get(address, port, name), expected);
   });
   client.join();
   return wrong;
+}
+
+std::set<std::string> Cluster::answering(const std::string& address, std::uint16_t port, const std::string& name,
+                                         unsigned requests) {
+  std::set<std::string> instances;
+  std::thread client([&] {
+    lab_["client"].enter_network();
+    for (unsigned i = 0; i < requests; ++i) {
+      const auto response = get(address, port, name);
+      const auto wrong = wrong_with(response, "");
+      instances.insert(wrong.empty() ? response->headers.at("x-instance") : wrong);
+    }
+  });
+  client.join();
+  return instances;
+}
+
+Clients Cluster::load(const std::string& name) {
+  Clients clients;
+  for (std::size_t i = 0; i < options_.gateways.size(); ++i) {
+    for (const char* target : {"/", "/slow?ms=400"}) {
+      clients.push_back(std::make_unique<Traffic>(
+          asked_on(lab_["client"], [address = lab_[numbered("gw", i)].address(), name, target] {
+            return wrong_with(get(address, 80, name, target), " from " + name);
+          })));
+    }
+  }
+  return clients;
+}
+
+std::unique_ptr<Traffic> Cluster::watch(const std::string& name, std::size_t at_least,
+                                        const std::vector<std::string>& nodes) {
+  std::vector<fs::path> sockets;
+  for (const auto& node : nodes) sockets.push_back(docker_socket(lab_[node]));
+  return std::make_unique<Traffic>(asked_on(lab_["client"], [sockets, name, at_least] {
+    std::size_t healthy = 0;
+    for (const auto& socket : sockets) healthy += count_healthy(socket, name);
+    return healthy >= at_least ? std::string() : std::to_string(healthy) + " healthy instances";
+  }));
 }
 
 std::vector<std::string> Cluster::resolve(const std::string& server, const std::string& name, const std::string& type) {

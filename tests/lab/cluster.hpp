@@ -1,12 +1,15 @@
 #pragma once
 
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "lab/lab.hpp"
 #include "lab/servers.hpp"
 #include "support/real_cluster.hpp"
+#include "support/traffic.hpp"
 
 /// A cluster as users have it: a master, nodes with Docker, an nginx, a HAProxy and DNS servers, each on a machine of
 /// its own that k4t reaches over SSH and has nothing of k4t on it, and a client beside them.
@@ -48,6 +51,15 @@ class Cluster {
 
   /// A request from the client; empty: it was answered with 200 and that in its body.
   std::string ask(const std::string& address, std::uint16_t port, const std::string& name, const std::string& expected);
+  /// Names of the instances that answer so many requests from the client.
+  std::set<std::string> answering(const std::string& address, std::uint16_t port, const std::string& name,
+                                  unsigned requests);
+  /// Clients that go on asking every gateway's port 80: one that wants its answers at once, and one whose answers take
+  /// a while, so that its connections are there whenever an instance is to go.
+  Clients load(const std::string& name);
+  /// Goes on counting a service's instances that say they are healthy; fewer than that are wrong. Where instances move,
+  /// the nodes that they leave come first: what has left there by then is counted where it went.
+  std::unique_ptr<Traffic> watch(const std::string& name, std::size_t at_least, const std::vector<std::string>& nodes);
   /// What a DNS server answers, sorted.
   std::vector<std::string> resolve(const std::string& server, const std::string& name, const std::string& type);
   std::map<std::string, int> served_versions() { return testing::served_versions(k4t({"status", "-o", "json"})); }

@@ -2,9 +2,11 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 /// Clients that go on asking while a test does something else.
 
@@ -53,5 +55,20 @@ class Traffic {
   std::string first_failure_;
   std::thread thread_;  // last: it uses all of the above
 };
+
+using Clients = std::vector<std::unique_ptr<Traffic>>;
+
+/// Ends the client; empty: it has asked more than ten times and had only good answers.
+inline std::string disturbance(Traffic& client) {
+  client.end();
+  if (client.failed() == 0 && client.asked() > 10) return {};
+  return std::to_string(client.failed()) + " of " + std::to_string(client.asked()) + ": " + client.first_failure() +
+         "\n";
+}
+inline std::string disturbance(const Clients& clients) {
+  std::string all;
+  for (const auto& client : clients) all += disturbance(*client);
+  return all;
+}
 
 }  // namespace k4t::testing
