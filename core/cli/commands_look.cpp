@@ -17,16 +17,17 @@
 namespace k4t::cli {
 namespace {
 
-/// Finishes or undoes what a killed command left, so that what is shown next holds.
+/// Finishes or undoes what a killed command of this master left.
 Result<void> settle(operation::Master& master) {
   K4T_ASSIGN(const bool left, master.needs_recovery());
-  if (left) {
-    K4T_ASSIGN(const auto report, master.recover());
-    if (report.ending == operation::Ending::unfinished && report.why) return *report.why;
-    return {};
-  }
-  K4T_ASSIGN(const auto status, master.status());
-  if (!status.assessment.unfinished) return {};
+  if (!left) return {};
+  K4T_ASSIGN(const auto report, master.recover());
+  if (report.ending == operation::Ending::unfinished && report.why) return *report.why;
+  return {};
+}
+
+/// Finishes a vote that another master left.
+Result<void> finish_vote(operation::Master& master) {
   K4T_ASSIGN(const auto report, master.sync(false));
   if (report.why) return *report.why;
   return {};
@@ -105,9 +106,13 @@ Exit run_status(const Globals& globals) {
   if (session->store("status") == nullptr) return Exit::failed;
   const auto reporter = make_reporter(stderr, globals.level);
   operation::Master master(session->environment("status", *reporter));
-  const auto settled = settle(master);
+  auto settled = settle(master);
+  auto status = master.status();
+  if (settled && status && status->assessment.unfinished) {
+    settled = finish_vote(master);
+    status = master.status();
+  }
   if (!settled) print_error({}, settled.error().within("what an earlier command left could not be settled"));
-  const auto status = master.status();
   reporter->rest();
   if (!status) {
     print_error(globals, status.error());
