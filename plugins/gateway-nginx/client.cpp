@@ -188,7 +188,8 @@ Result<Listening> Client::stage(const std::optional<Register>& seen, const Regis
 
 Result<Activated> Client::activate(const std::optional<Register>& seen, const Register& target, Call& call) {
   const auto left_s = std::chrono::duration_cast<std::chrono::seconds>(call.remaining()).count();
-  const std::int64_t patience_s = std::clamp<std::int64_t>(left_s - 1, 1, patience_max_s);
+  // What is left after that is for putting back what nginx did not take.
+  const std::int64_t patience_s = std::clamp<std::int64_t>(left_s * 3 / 4, 1, patience_max_s);
   std::vector<std::string> arguments{
       options_.folder,
       text_or_blank(seen),

@@ -286,7 +286,15 @@ ask_for_reload() {
   reason=$("$@" 2>&1)
 }
 
+uptime_ms() {
+  first_line /proc/uptime
+  line=${line%% *}
+  now_ms=$((${line%.*} * 1000 + 1${line#*.}0 - 1000))
+}
+
 reload() {
+  uptime_ms
+  until_ms=$((now_ms + patience_s * 1000))
   list_children
   old_children=$children
   follow_log
@@ -295,13 +303,13 @@ reload() {
   prune
   # It lets new and old workers accept side by side for 100 ms, so that there is nothing to be seen sooner.
   sleep 0.1
-  waited_ms=100 pause_ms=4
+  pause_ms=4
   until switched; do
     if failed_for_good; then reason=$emergencies verdict=failed; return 1; fi
-    if [ "$waited_ms" -ge "$((patience_s * 1000))" ]; then reason=$emergencies verdict=late; return 1; fi
+    uptime_ms
+    if [ "$now_ms" -ge "$until_ms" ]; then reason=$emergencies verdict=late; return 1; fi
     [ "$pause_ms" -ge 20 ] || pause_ms=$((pause_ms + 1))
     if [ "$pause_ms" -lt 10 ]; then sleep "0.00$pause_ms"; else sleep "0.0$pause_ms"; fi
-    waited_ms=$((waited_ms + pause_ms))
   done
 }
 
