@@ -16,9 +16,10 @@ class LabCluster : public ::testing::Test {
  protected:
   static void TearDownTestSuite() { shared.reset(); }
 
-  void SetUp() override {
+  void SetUp() override { set_up({}); }
+  static void set_up(const ClusterOptions& options) {
     if (const auto why = Cluster::missing(); !why.empty()) K4T_SKIP_OR_FAIL(why);
-    if (shared == nullptr) shared = std::make_unique<Cluster>();
+    if (shared == nullptr) shared = std::make_unique<Cluster>(options);
   }
 
   static Cluster& cluster() { return *shared; }

@@ -135,7 +135,8 @@ void Cluster::start_servers() {
   for (std::size_t i = 0; i < options_.gateways.size(); ++i) {
     jobs.emplace_back([this, i] {
       Machine& gateway = lab_[numbered("gw", i)];
-      options_.gateways[i] == "nginx" ? run_nginx(gateway) : run_haproxy(gateway);
+      const auto run = options_.gateways[i] == "nginx" ? run_nginx : run_haproxy;
+      run(gateway, options_.gateway_user);
     });
   }
   if (options_.dns > 0) run_bind(lab_["ns1"], domain, lab_.folder() / "k4t.key");
@@ -155,8 +156,9 @@ std::string Cluster::configuration() {
                      keys_.known_hosts() + "\"\nconnect_timeout = \"3s\"\n";
   const bool ipv6 = options_.addresses == Addresses::ipv6;
   const auto url = [&](const std::string& name) {
+    const std::string user = name.starts_with("gw") ? options_.gateway_user : "root";
     const std::string address = lab_[name].address();
-    return "ssh://root@" + (ipv6 ? "[" + address + "]" : address);
+    return "ssh://" + user + "@" + (ipv6 ? "[" + address + "]" : address);
   };
   for (std::size_t i = 0; i < options_.nodes; ++i) {
     const std::string name = numbered("n", i);
@@ -170,8 +172,10 @@ std::string Cluster::configuration() {
             lab_[name].address() + "\"\noptions.host = \"" + url(name) + "\"\n";
     if (options_.gateways[i] == "haproxy") {
       text +=
-          "options.config = [\"/etc/haproxy/haproxy.cfg\"]\noptions.file = \"/etc/haproxy/k4t.cfg\"\n"
+          "options.config = [\"/etc/haproxy/haproxy.cfg\"]\noptions.file = \"/etc/haproxy/k4t/k4t.cfg\"\n"
           "options.master_socket = \"/run/haproxy-master.sock\"\n";
+    } else if (options_.gateway_user != "root") {
+      text += "options.binary = \"/usr/local/bin/k4t-nginx\"\n";
     }
   }
   for (std::size_t i = 0; i < options_.dns; ++i) {

@@ -21,6 +21,7 @@ struct ClusterOptions {
   std::vector<std::string> gateways = {"nginx", "haproxy"};  ///< gw1, gw2, …; none: DNS leads to the instances
   unsigned dns = 2;                                          ///< BIND servers, ns1, ns2, …
   Addresses addresses = Addresses::both;                     ///< with IPv6 only, instances have addresses of their own
+  std::string gateway_user = "root";                         ///< who k4t logs in as on the gateways' machines
 };
 
 class Cluster {

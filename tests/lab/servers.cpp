@@ -20,6 +20,24 @@ void make_key(const std::string& file, const std::string& comment) {
   check(run({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", file}), "ssh-keygen");
 }
 
+/// A user whom only a key lets in, and who may keep a witness there. Root is there already.
+void make_user(Machine& machine, const std::string& user) {
+  if (user != "root") machine.must({"useradd", "--create-home", "--shell", "/bin/sh", "--password", "*", user});
+  machine.must({"install", "-d", "-o", user, "/var/lib/k4t"});
+}
+
+/// The two commands of root that the driver needs, and a program that runs nginx by them.
+void permit_nginx(Machine& machine, const std::string& user) {
+  machine.write("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 " + machine.name() + "\n");  // sudo asks for its name
+  machine.write("/etc/sudoers.d/k4t",
+                user + " ALL=(root) NOPASSWD: /usr/sbin/nginx -t -q -c /etc/nginx/k4t-check.conf\n" + user +
+                    " ALL=(root) NOPASSWD: /usr/sbin/nginx -s reload -c /etc/nginx/nginx.conf\n",
+                0440);
+  machine.write("/usr/local/bin/k4t-nginx", "#!/bin/sh\nexec sudo -n /usr/sbin/nginx \"$@\"\n", 0755);
+  machine.must({"install", "-d", "-o", user, "/etc/nginx/k4t"});
+  machine.must({"install", "-o", user, "-m", "644", "/dev/null", "/etc/nginx/k4t-check.conf"});
+}
+
 }  // namespace
 
 Keys::Keys(const Lab& lab) : folder_(lab.folder()) {
@@ -33,9 +51,11 @@ void Keys::run_sshd(Machine& machine) const {
   for (const std::string& address : {machine.address(), machine.address6(), machine.name()}) {
     std::ofstream(known_hosts(), std::ios::app) << address << " " << Scratch::read(host_key + ".pub");
   }
+  machine.write("/etc/ssh/lab_keys", Scratch::read(identity() + ".pub"));
   machine.write("/etc/ssh/lab.conf",
-                "HostKey " + host_key + "\nAuthorizedKeysFile " + identity() +
-                    ".pub\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin prohibit-password\n"
+                "HostKey " + host_key +
+                    "\nAuthorizedKeysFile /etc/ssh/lab_keys\nPidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin "
+                    "prohibit-password\n"
                     "PasswordAuthentication no\nKbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\n");
   machine.serve("sshd", {"/usr/sbin/sshd", "-D", "-e", "-f", "/etc/ssh/lab.conf"},
                 [&machine] { return listens(machine, 22); });
@@ -79,7 +99,9 @@ void distrust_registry(const Machine& node, const std::string& registry) {
   fs::remove(node.at("/etc/docker/certs.d/" + registry + "/ca.crt"));
 }
 
-void run_nginx(Machine& machine) {
+void run_nginx(Machine& machine, const std::string& user) {
+  make_user(machine, user);
+  if (user != "root") permit_nginx(machine, user);
   machine.write(
       "/etc/nginx/nginx.conf",
       "user www-data;\nworker_processes 2;\npid /run/nginx.pid;\ndaemon off;\n"
@@ -91,14 +113,16 @@ void run_nginx(Machine& machine) {
   });
 }
 
-void run_haproxy(Machine& machine) {
+void run_haproxy(Machine& machine, const std::string& user) {
+  make_user(machine, user);
   machine.write("/etc/haproxy/haproxy.cfg",
                 "global\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 30s\n"
                 "  timeout server 30s\n");
-  machine.write("/etc/haproxy/k4t.cfg", "");
+  machine.must({"install", "-d", "-o", user, "/etc/haproxy/k4t"});
+  machine.must({"install", "-o", user, "-m", "644", "/dev/null", "/etc/haproxy/k4t/k4t.cfg"});
   machine.serve("haproxy",
-                {"haproxy", "-W", "-S", "/run/haproxy-master.sock", "-f", "/etc/haproxy/haproxy.cfg", "-f",
-                 "/etc/haproxy/k4t.cfg"},
+                {"haproxy", "-W", "-S", "/run/haproxy-master.sock,mode,660,group," + user, "-f",
+                 "/etc/haproxy/haproxy.cfg", "-f", "/etc/haproxy/k4t/k4t.cfg"},
                 [&machine] { return fs::exists(machine.at("/run/haproxy-master.sock")); });
 }
 

@@ -40,9 +40,10 @@ std::string run_registry(Machine& machine, const Authority& authority, const std
 void trust_registry(const Machine& node, const std::string& registry, const Authority& authority);
 void distrust_registry(const Machine& node, const std::string& registry);
 
-/// With Debian's main configuration, extended by k4t's includes.
-void run_nginx(Machine& machine);
-void run_haproxy(Machine& machine);
+/// With Debian's main configuration, extended by k4t's includes. A `user` other than root is made there and may do what
+/// the driver's README asks for, and nothing else.
+void run_nginx(Machine& machine, const std::string& user = "root");
+void run_haproxy(Machine& machine, const std::string& user = "root");
 
 /// A primary for `zone` that takes updates signed with the key in `key_file`, which it makes if there is none.
 void run_bind(Machine& machine, const std::string& zone, const std::filesystem::path& key_file);
