@@ -38,6 +38,7 @@ std::optional<int> height_of(std::string_view folder) {
 
 /// What a file that computes only may not include: files, sockets, processes, threads, terminals, loaders.
 bool is_input_output(std::string_view included) {
+  if (included == "arpa/inet.h") return false;  // addresses as text and as bytes, no socket
   constexpr std::array kHeaders = {"fstream",  "iostream",  "cstdio",  "stdio.h",           "filesystem",
                                    "unistd.h", "fcntl.h",   "poll.h",  "dlfcn.h",           "netdb.h",
                                    "thread",   "future",    "spawn.h", "signal.h",          "csignal",
