@@ -28,7 +28,7 @@ class Watcher {
   /// `server` serves something new, or something was stored there; `was`: what it served before.
   struct Leave {
     bool overwrites = false;  ///< the run was told to overwrite this very server
-    bool repairs = false;     ///< the run was told to undo changes by hand, or had seen none there
+    bool repairs = false;     ///< the run was told to undo changes by hand, or had seen none there when it sent this
   };
   void served(const Server& server, const Face& was, Leave leave);
   /// An answer OK to a commit of `target` reached its run.

@@ -340,7 +340,7 @@ Reply World::ask_server(Server& server, Message& message, How how) {
   Reply reply = server.commit(config_, commit.what, mishap, step);
   message.step = step.more ? std::make_shared<const CommitStep>(step) : nullptr;
   const Run& by = *runs_[message.run];
-  const bool repairs = by.repairs || !by.saw_drift.contains(server.who());
+  const bool repairs = by.repairs || !message.saw_drift;
   watcher_.served(server, was, {by.overwrite.contains(server.who()), repairs});
   if (server.served() != was && server.served().whole()) server.keep_past();
   if (std::holds_alternative<CommitReply>(reply)) watcher_.reported_served(server, commit.what.target);

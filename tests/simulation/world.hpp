@@ -123,6 +123,7 @@ class World {
     bool late = false;                       ///< nobody waits for it any more
     std::shared_ptr<const CommitStep> step;  ///< of a commit that has begun
     std::uint64_t mark = 0;                  ///< of run and action
+    bool saw_drift = false;                  ///< its run knew of a change by hand there when it was sent
   };
   /// How a message is carried out.
   struct How {

@@ -146,7 +146,9 @@ void World::send(std::size_t index, txn::Actions actions) {
     const auto deadline = now_ + time_for(action);
     auto sent = std::make_shared<const Action>(mistaken(std::move(action)));
     const std::uint64_t mark = config_.hashed ? simulation::mark_of(index, *sent) : 0;
-    (travels ? messages_ : instant).push_back(Message{index, std::move(sent), deadline, false, nullptr, mark});
+    const auto* commit = std::get_if<txn::action::Commit>(&sent->what);
+    const bool saw_drift = commit != nullptr && run(index).saw_drift.contains(commit->at);
+    (travels ? messages_ : instant).push_back(Message{index, sent, deadline, false, nullptr, mark, saw_drift});
   }
   for (auto& message : instant) {
     Reply reply = execute(message, {});
