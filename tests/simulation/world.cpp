@@ -322,8 +322,12 @@ Reply World::ask_witness(Witness& at, const Action& action, How how) {
 Reply World::ask_server(Server& server, Message& message, How how) {
   const Action& action = *message.action;
   if (const auto* observe = std::get_if<txn::action::Observe>(&action.what)) {
-    if (server.drifted()) run(message.run).saw_drift.insert(server.who());
-    return server.observe(observe->expected);
+    Reply reply = server.observe(observe->expected);
+    // A commit that has begun, perhaps to undo that change, is to be finished whatever stands there.
+    const auto* seen = std::get_if<Observation>(&reply);
+    const bool half = seen != nullptr && seen->half;
+    if (server.drifted() && !half) run(message.run).saw_drift.insert(server.who());
+    return reply;
   }
   if (const auto* prepare = std::get_if<txn::action::Prepare>(&action.what)) {
     return server.prepare(config_, prepare->what);
