@@ -158,16 +158,17 @@ class Planner {
   }
 
   /// One that follows from the instance's id, so that in a large block none is used twice, or the next free one.
-  /// REQUIRES: free_addresses was not 0.
-  std::string take_address(const model::Node& node, const std::string& instance) {
+  /// Absent: another node's subnet, which nobody compared with this one, has taken what was left.
+  std::optional<std::string> take_address(const model::Node& node, const std::string& instance) {
     const auto subnet = model::Subnet::parse(node.subnet);
     constexpr std::size_t digits = 15;
     constexpr int base = 16;
     std::uint64_t number = std::stoull(sha256_hex(instance).substr(0, digits), nullptr, base) % subnet->size();
-    while (occupied_.contains(subnet->address(number))) number = (number + 1) % subnet->size();
-    std::string address = subnet->address(number);
-    occupied_[address];
-    return address;
+    for (std::size_t tried = 0; tried <= occupied_.size(); ++tried, number = (number + 1) % subnet->size()) {
+      std::string address = subnet->address(number);
+      if (occupied_.try_emplace(address).second) return address;
+    }
+    return std::nullopt;
   }
 
   void plan_service(const model::Service& service) {
@@ -280,7 +281,12 @@ class Planner {
       const std::string id = draw_unused_id();
       Making making{service, cluster_.name, operation_, id, placement->ports, {}};
       if (placement->own_address) {
-        making.address = take_address(node, id);
+        const auto address = take_address(node, id);
+        if (!address) {
+          rooms_[room_of_.at(node.name)].addresses = 0;
+          break;
+        }
+        making.address = *address;
         for (const auto& port : service.ports) making.ports.push_back(port.port);
       }
       Creation creation;

@@ -105,6 +105,18 @@ TEST(OwnAddresses, OfASmallBlockAreAllUsedAndThenThereIsNoRoom) {
   EXPECT_THAT(plan.problems, ElementsAre(HasSubstr("a: has no free address left in its subnet")));
 }
 
+TEST(OwnAddresses, OfTwoNodesWithOneBlockAreGivenOnce) {
+  auto cluster = ipv6_cluster({"a", "b"});
+  for (auto& node : cluster.nodes) node.subnet = "203.0.113.8/29";
+  Lab lab(cluster);
+  const Plan plan = lab.plan({service_of("web", 8)});
+  std::set<std::string> addresses;
+  for (const auto& creation : plan.creations) addresses.insert(creation.placed.address);
+  EXPECT_EQ(addresses.size(), 5U);
+  EXPECT_EQ(plan.creations.size(), 5U);
+  EXPECT_THAT(plan.problems, ElementsAre(HasSubstr("has no free address left in its subnet")));
+}
+
 TEST(OwnAddresses, AreNotGivenAgainWhileTrafficMayBeSentThere) {
   auto cluster = ipv6_cluster({"a"});
   cluster.nodes[0].subnet = "203.0.113.8/29";
