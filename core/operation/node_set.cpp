@@ -2,10 +2,20 @@
 
 #include <algorithm>
 
+#include "model/subnet.hpp"
 #include "operation/nodes.hpp"
 #include "operation/observed.hpp"
 
 namespace k4t::operation {
+namespace {
+
+bool share_addresses(const model::Node& a, const model::Node& b) {
+  const auto one = model::Subnet::parse(a.subnet);
+  const auto other = model::Subnet::parse(b.subnet);
+  return one && other && one->overlaps(*other);
+}
+
+}  // namespace
 
 Result<void> require_nodes(const Environment& environment, const std::vector<std::string>& names) {
   for (const auto& name : names) {
@@ -46,6 +56,12 @@ Result<void> check_distinct(const model::Cluster& cluster, const model::Node& no
   for (const auto& other : cluster.nodes) {
     if (other.name == node.name) {
       return Error{k4t::Status::conflict, "there is a node '" + node.name + "' already, at " + other.address, {}};
+    }
+    if (share_addresses(other, node)) {
+      return Error{k4t::Status::conflict,
+                   "node '" + other.name + "' has the subnet " + other.subnet +
+                       ", with addresses of the new one's: give each node a block of its own",
+                   {}};
     }
     const bool overlap = node.first_port <= other.last_port && other.first_port <= node.last_port;
     if (other.address != node.address || !overlap) continue;

@@ -310,6 +310,10 @@ TEST_F(Nodes, ANewOneIsDistinctByNameAndByAddressAndPorts) {
   node.address = "192.0.2.4";
   node.first_port = 20000;
   EXPECT_TRUE(check_distinct(lab_.cluster, node));
+  node.subnet = "2001:db8:0:1::/64";
+  EXPECT_TRUE(check_distinct(lab_.cluster, node));
+  lab_.cluster.nodes[0].subnet = "2001:db8::/48";
+  EXPECT_THAT(check_distinct(lab_.cluster, node).error().message, HasSubstr("has the subnet 2001:db8::/48"));
 }
 
 TEST_F(Nodes, OnlyAnEmptyOneThatAnswersMayBeRemoved) {
