@@ -111,8 +111,8 @@ Result<Report> Transactions::recover() {
   const Closing closing(run);
   K4T_ASSIGN(const auto assessment, run.assess());
   const auto& members = assessment.members;
-  const bool left =
-      assessment.unfinished || assessment.open_claim || std::any_of(members.begin(), members.end(), needs_catching_up);
+  const bool left = assessment.unfinished || assessment.open_claim || asks_former_witnesses(assessment.latest) ||
+                    std::any_of(members.begin(), members.end(), needs_catching_up);
   if (!left) {
     Report nothing;
     nothing.ending = std::any_of(members.begin(), members.end(), lags) ? Ending::lagging : Ending::unchanged;
@@ -124,6 +124,12 @@ Result<Report> Transactions::recover() {
   env.reporter.stage("Finish what another run left");
   if (auto begun = run.begin(); !begun) return conductor.report(Ending::failed, begun.error());
   if (auto caught_up = run.catch_up({}); !caught_up) return conductor.report(Ending::unfinished, caught_up.error());
+  K4T_ASSIGN(const auto settled, settle_witnesses(run));
+  if (settled && settled->verdict == txn::Verdict::dropped) {
+    env.reporter.warning("the former witnesses are still asked for the latest version: " + settled->why->message);
+  } else if (settled && settled->verdict != txn::Verdict::decided) {
+    return conductor.report(Ending::unfinished, settled->why);
+  }
   conductor.release_endpoints();
   K4T_ASSIGN(const auto unfinished, env.store.unfinished_operations());
   for (const auto& operation : unfinished) {

@@ -172,10 +172,18 @@ Result<txn::Outcome> change_witnesses(Run& run, const WitnessChange& change) {
   state.witnesses = change.next;
   K4T_ASSIGN(auto changed, run.propose(state));
   if (changed.verdict != txn::Verdict::decided) return changed;
-  // While the version that changed them is the latest, both sets are asked for it, dead members of the old one too.
-  // One more, which the new set decides alone, leaves the old one behind.
+  K4T_ASSIGN(auto settled, settle_witnesses(run));
+  return settled && settled->verdict != txn::Verdict::dropped ? *settled : changed;
+}
+
+bool asks_former_witnesses(const txn::EntryPtr& latest) {
+  return latest != nullptr && latest->state.former_witnesses.has_value();
+}
+
+Result<std::optional<txn::Outcome>> settle_witnesses(Run& run) {
+  if (!asks_former_witnesses(run.latest())) return std::optional<txn::Outcome>();
   K4T_ASSIGN(auto settled, run.propose(run.latest()->state));
-  return settled.verdict == txn::Verdict::dropped ? changed : settled;
+  return std::optional(std::move(settled));
 }
 
 }  // namespace k4t::operation

@@ -62,4 +62,12 @@ Result<void> check_witnesses(Run& run, const WitnessChange& change, const txn::A
 /// the run has begun, and something was decided before.
 Result<txn::Outcome> change_witnesses(Run& run, const WitnessChange& change);
 
+/// Whether the latest version is one that changed the witnesses. Until another follows, both sets are asked for it,
+/// dead members of the old one too.
+bool asks_former_witnesses(const txn::EntryPtr& latest);
+
+/// The other half of a change of witnesses, also where a run was cut off in between: the same state once more, which
+/// the new set decides alone, leaves the old one behind. Absent: nothing was left. REQUIRES: the run has begun.
+Result<std::optional<txn::Outcome>> settle_witnesses(Run& run);
+
 }  // namespace k4t::operation

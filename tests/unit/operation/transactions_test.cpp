@@ -269,6 +269,26 @@ TEST_F(TransactionsTest, AChangeThatIsTriedAgainUsesFreshIds) {
   EXPECT_THAT(decided_ids(), SizeIs(5));
 }
 
+TEST_F(TransactionsTest, RecoverEndsAChangeOfWitnessesThatWasCutOffHalfWay) {
+  deploy("app:1");
+  const Environment environment = lab_.environment();
+  {
+    operation::Run cut_off(environment);
+    ASSERT_TRUE(cut_off.begin());
+    auto state = cut_off.latest()->state;
+    state.witnesses[2] = {"w3-x1", "local", (scratch_.path() / "w3-x1").string()};
+    ASSERT_EQ(cut_off.propose(state)->verdict, txn::Verdict::decided);
+    cut_off.close();
+  }
+  lose("w1");
+  expect_ending(lab_.transactions().recover(), Ending::done);
+  EXPECT_THAT(decided_ids(), ElementsAre("w1", "w2", "w3-x1"));
+  lose("w3");
+  deploy("app:2");
+  EXPECT_EQ(gateway("gw1").held->version, 4U) << "the new set alone is asked";
+  expect_ending(lab_.transactions().recover(), Ending::unchanged);
+}
+
 TEST_F(TransactionsTest, AMasterThatKnowsNothingAndNamesOtherWitnessesDoesNotBeginASecondTime) {
   deploy("app:1");
   configure({"w7", "w8", "w9"});
