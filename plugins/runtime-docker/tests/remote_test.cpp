@@ -62,9 +62,10 @@ INSTANTIATE_TEST_SUITE_P(Ways, EachWay, ::testing::Values(Way::ssh, Way::tls),
 TEST_P(EachWay, Conforms) { expect_conformance(); }
 
 TEST_P(EachWay, CallsInARowUseOneConnection) {
-  const int before = connections();
+  // sshd lets go of a connection to the engine a moment after its client has.
+  ASSERT_TRUE(eventually([] { return connections() == 0; })) << connections() << " are left of the test before";
   for (int n = 0; n < 20; ++n) ASSERT_TRUE(call<method::Info>({}).ok());
-  EXPECT_EQ(connections(), before + 1);
+  EXPECT_EQ(connections(), 1);
   EXPECT_THAT(call<method::Info>({})->warnings, Each(::testing::Not(HasSubstr("encrypted"))));
 }
 
