@@ -50,6 +50,7 @@ class Hosts {
       machines_.push_back(&machine);
       addresses_ += machine.address() + "\n";
     }
+    testing::lab::make_bind_key(lab_.folder() / "k4t.key");
     testing::lab::run_bind(lab_.add("ns1"), domain, lab_.folder() / "k4t.key");
     master_.write("/root/k4t/k4t.toml", configuration());
   }

@@ -18,7 +18,7 @@ class LabCluster : public ::testing::Test {
 
   void SetUp() override { set_up({}); }
   static void set_up(const ClusterOptions& options) {
-    if (const auto why = Cluster::missing(); !why.empty()) K4T_SKIP_OR_FAIL(why);
+    if (const auto why = Cluster::missing(options); !why.empty()) K4T_SKIP_OR_FAIL(why);
     if (shared == nullptr) shared = std::make_unique<Cluster>(options);
   }
 

@@ -16,7 +16,7 @@ class LabRights : public LabCluster {
     if (find_program("sudo").empty()) K4T_SKIP_OR_FAIL("sudo is not installed");
     ClusterOptions options;
     options.nodes = 1;
-    options.dns = 1;
+    options.dns = {"bind"};
     options.gateway_user = user;
     set_up(options);
   }

@@ -3,8 +3,8 @@
 #include <csignal>
 #include <set>
 
-/// A cluster whose every part is a machine of its own, reached over SSH: what goes wrong there goes wrong as it does in
-/// a machine room.
+/// A cluster whose every part is a machine of its own, reached over SSH, and of another vendor than its twin: what goes
+/// wrong there goes wrong as it does in a machine room.
 
 namespace k4t::testing::lab {
 namespace {
@@ -12,7 +12,12 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-TEST_F(LabCluster, AServiceIsSpreadOverTheNodesAndReachedThroughBothGateways) {
+class MixedLab : public LabCluster {
+ protected:
+  void SetUp() override { set_up({.dns = {"bind", "samba"}}); }
+};
+
+TEST_F(MixedLab, AServiceIsSpreadOverTheNodesAndReachedThroughBothGateways) {
   deploy(3, "one");
   expect_greeting("one from web");
   for (const char* server : {"ns1", "ns2"}) {
@@ -26,7 +31,7 @@ TEST_F(LabCluster, AServiceIsSpreadOverTheNodesAndReachedThroughBothGateways) {
   EXPECT_THAT(again.out, HasSubstr("Nothing to do."));
 }
 
-TEST_F(LabCluster, AGatewayCutOffForThreeDeploysCatchesUpWhenItIsBack) {
+TEST_F(MixedLab, AGatewayCutOffForThreeDeploysCatchesUpWhenItIsBack) {
   deploy(3, "before");
   cluster()["gw1"].unplug();
   for (const char* greeting : {"first", "second", "third"}) {
@@ -41,7 +46,7 @@ TEST_F(LabCluster, AGatewayCutOffForThreeDeploysCatchesUpWhenItIsBack) {
   EXPECT_EQ(cluster().k4t({"status"}).exit_code, 0);
 }
 
-TEST_F(LabCluster, ADnsServerCutOffIsBroughtUpToDateWhenItIsBack) {
+TEST_F(MixedLab, ADnsServerCutOffIsBroughtUpToDateWhenItIsBack) {
   deploy(3, "named");
   cluster()["ns2"].unplug();
   cluster().service("more",
@@ -57,7 +62,7 @@ TEST_F(LabCluster, ADnsServerCutOffIsBroughtUpToDateWhenItIsBack) {
   EXPECT_EQ(cluster().k4t({"delete", "more", "--yes"}).exit_code, 0);
 }
 
-TEST_F(LabCluster, WhenTheMasterDiesAnotherMachineTakesOverWithNothingButTheFiles) {
+TEST_F(MixedLab, WhenTheMasterDiesAnotherMachineTakesOverWithNothingButTheFiles) {
   deploy(3, "calm");
   const int version = cluster().served_versions().at("gw1");
   // Its machine goes when everything is decided and nothing is served yet.

@@ -27,7 +27,7 @@ class PrivateRegistry : public ::testing::Test {
   void SetUp() override {
     if (const auto why = Cluster::missing(); !why.empty()) K4T_SKIP_OR_FAIL(why);
     if (find_program("docker-registry").empty()) K4T_SKIP_OR_FAIL("docker-registry is not installed");
-    cluster_ = std::make_unique<Cluster>(ClusterOptions{.nodes = 3, .gateways = {}, .dns = 1});
+    cluster_ = std::make_unique<Cluster>(ClusterOptions{.nodes = 3, .gateways = {}, .dns = {"bind"}});
     registry_ = run_registry(cluster_->lab().add("registry"), authority_, users);
     for (const char* node : nodes) trust_registry(machine(node), registry_, authority_);
     set_password(password);

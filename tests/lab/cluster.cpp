@@ -10,6 +10,7 @@
 #include "support/docker_engine.hpp"
 #include "support/haproxy_server.hpp"
 #include "support/nginx_server.hpp"
+#include "support/samba_server.hpp"
 
 namespace k4t::testing::lab {
 namespace {
@@ -100,12 +101,14 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 
 }  // namespace
 
-std::string Cluster::missing() {
+std::string Cluster::missing(const ClusterOptions& options) {
   if (auto why = lab::missing(); !why.empty()) return why;
   if (auto why = DockerEngine::missing(); !why.empty()) return why;
   if (!NginxServer::available()) return "nginx with its stream module is not installed";
   if (!HaproxyServer::available()) return "HAProxy is not installed";
   if (!BindServer::installed()) return "BIND is not installed";
+  if (std::ranges::find(options.dns, "samba") != options.dns.end() && !SambaServer::installed())
+    return "Samba's AD DC is not installed";
   return {};
 }
 
@@ -114,7 +117,7 @@ Cluster::Cluster(const ClusterOptions& options) : options_(options), lab_(option
   lab_.add("client");
   for (std::size_t i = 0; i < options.nodes; ++i) lab_.add(numbered("n", i));
   for (std::size_t i = 0; i < options.gateways.size(); ++i) lab_.add(numbered("gw", i));
-  for (std::size_t i = 0; i < options.dns; ++i) lab_.add(numbered("ns", i));
+  for (std::size_t i = 0; i < options.dns.size(); ++i) lab_.add(numbered("ns", i));
   start_servers();
   move_master("master");
 }
@@ -139,9 +142,16 @@ void Cluster::start_servers() {
       run(gateway, options_.gateway_user);
     });
   }
-  if (options_.dns > 0) run_bind(lab_["ns1"], domain, lab_.folder() / "k4t.key");
-  for (std::size_t i = 1; i < options_.dns; ++i) {
-    jobs.emplace_back([this, i] { run_bind(lab_[numbered("ns", i)], domain, lab_.folder() / "k4t.key"); });
+  make_bind_key(key_file());
+  for (std::size_t i = 0; i < options_.dns.size(); ++i) {
+    jobs.emplace_back([this, i] {
+      Machine& server = lab_[numbered("ns", i)];
+      if (options_.dns[i] == "bind") {
+        run_bind(server, domain, key_file());
+      } else {
+        run_samba(server, domain, keytab(server.name()));
+      }
+    });
   }
   side_by_side(jobs);
   for (std::size_t i = 0; i < options_.nodes && options_.addresses == Addresses::ipv6; ++i) {
@@ -178,10 +188,17 @@ std::string Cluster::configuration() {
       text += "options.binary = \"/usr/local/bin/k4t-nginx\"\n";
     }
   }
-  for (std::size_t i = 0; i < options_.dns; ++i) {
+  for (std::size_t i = 0; i < options_.dns.size(); ++i) {
     const std::string name = numbered("ns", i);
-    text += "\n[[dns]]\nname = \"" + name + "\"\ndriver = \"bind\"\naddress = \"" + lab_[name].address() +
-            "\"\noptions.key_file = \"" + (lab_.folder() / "k4t.key").string() + "\"\n";
+    const bool bind = options_.dns[i] == "bind";
+    text += "\n[[dns]]\nname = \"" + name + "\"\ndriver = \"" + (bind ? "bind" : "windows") + "\"\naddress = \"" +
+            lab_[name].address() + "\"\n";
+    if (bind) {
+      text += "options.key_file = \"" + key_file().string() + "\"\n";
+    } else {
+      text += "options.host = \"" + name + "." + domain + "\"\noptions.principal = \"k4t\"\noptions.keytab = \"" +
+              keytab(name).string() + "\"\n";
+    }
   }
   // The order of the protocol: gateway hosts first, then nodes.
   std::vector<std::string> machines;

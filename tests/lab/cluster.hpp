@@ -19,15 +19,15 @@ namespace k4t::testing::lab {
 struct ClusterOptions {
   unsigned nodes = 3;                                        ///< n1, n2, …
   std::vector<std::string> gateways = {"nginx", "haproxy"};  ///< gw1, gw2, …; none: DNS leads to the instances
-  unsigned dns = 2;                                          ///< BIND servers, ns1, ns2, …
+  std::vector<std::string> dns = {"bind", "bind"};           ///< or "samba", ns1, ns2, …
   Addresses addresses = Addresses::both;                     ///< with IPv6 only, instances have addresses of their own
   std::string gateway_user = "root";                         ///< who k4t logs in as on the gateways' machines
 };
 
 class Cluster {
  public:
-  /// Why there can be none here; empty: there can.
-  static std::string missing();
+  /// Why there can be none like that here; empty: there can.
+  static std::string missing(const ClusterOptions& options = {});
 
   explicit Cluster(const ClusterOptions& options = {});
 
@@ -70,6 +70,10 @@ class Cluster {
  private:
   void start_servers();
   [[nodiscard]] std::string configuration();
+  [[nodiscard]] std::filesystem::path key_file() const { return lab_.folder() / "k4t.key"; }
+  [[nodiscard]] std::filesystem::path keytab(const std::string& server) const {
+    return lab_.folder() / (server + ".keytab");
+  }
 
   ClusterOptions options_;
   Lab lab_;

@@ -98,6 +98,7 @@ TEST(Lab, ServersAnswerOnTheirUsualPorts) {
   auto& client = lab.add("client");
   run_nginx(nginx);
   run_haproxy(haproxy);
+  make_bind_key(lab.folder() / "k4t.key");
   run_bind(dns, "demo.example.net", lab.folder() / "k4t.key");
   EXPECT_EQ(client.must({"dig", "@" + dns.address(), "+short", "ns.demo.example.net", "A"}), dns.address() + "\n");
   nginx.stop("nginx");

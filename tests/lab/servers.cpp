@@ -1,5 +1,7 @@
 #include "lab/servers.hpp"
 
+#include <algorithm>
+#include <cctype>
 #include <fstream>
 #include <stdexcept>
 
@@ -13,6 +15,10 @@ namespace fs = std::filesystem;
 bool listens(const Machine& machine, unsigned port) {
   const auto ran = machine.run({"ss", "-Htln", "sport = :" + std::to_string(port)});
   return ran.exit_code == 0 && !ran.out.empty();
+}
+
+bool answers_for(const Machine& machine, const std::string& zone) {
+  return !machine.run({"dig", "@127.0.0.1", "+short", "+tries=1", "+time=1", zone, "SOA"}).out.empty();
 }
 
 void make_key(const std::string& file, const std::string& comment) {
@@ -126,13 +132,14 @@ void run_haproxy(Machine& machine, const std::string& user) {
                 [&machine] { return fs::exists(machine.at("/run/haproxy-master.sock")); });
 }
 
+void make_bind_key(const fs::path& file) {
+  const auto made = run({find_program("tsig-keygen"), "-a", "hmac-sha256", "k4t"});
+  check(made, "tsig-keygen");
+  std::ofstream(file) << made.out;
+  fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+}
+
 void run_bind(Machine& machine, const std::string& zone, const fs::path& key_file) {
-  if (!fs::exists(key_file)) {
-    const auto made = run({find_program("tsig-keygen"), "-a", "hmac-sha256", "k4t"});
-    check(made, "tsig-keygen");
-    std::ofstream(key_file) << made.out;
-    fs::permissions(key_file, fs::perms::owner_read | fs::perms::owner_write);
-  }
   const bool ipv4 = machine.address() != machine.address6();
   machine.write("/var/lib/bind/zone.db", "$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns AAAA " +
                                              machine.address6() + "\n" +
@@ -146,9 +153,27 @@ void run_bind(Machine& machine, const std::string& zone, const fs::path& key_fil
           zone +
           "\" {\n  type primary; file \"/var/lib/bind/zone.db\";\n  update-policy { grant k4t zonesub ANY; };\n"
           "  allow-transfer { key k4t; };\n};\n");
-  machine.serve("named", {"named", "-g", "-n", "1", "-U", "1", "-c", "/etc/bind/lab.conf"}, [&machine, zone] {
-    return !machine.run({"dig", "@127.0.0.1", "+short", "+tries=1", "+time=1", zone, "SOA"}).out.empty();
-  });
+  machine.serve("named", {"named", "-g", "-n", "1", "-U", "1", "-c", "/etc/bind/lab.conf"},
+                [&machine, zone] { return answers_for(machine, zone); });
+}
+
+void run_samba(Machine& machine, const std::string& zone, const fs::path& keytab_file) {
+  constexpr auto provision_time = std::chrono::minutes(2);  // about ten seconds on an idle machine
+  fs::remove(
+      machine.at("/etc/samba/smb.conf"));  // of a server that is no domain controller; provisioning makes another
+  std::string realm = zone;
+  std::ranges::transform(realm, realm.begin(), [](unsigned char c) { return std::toupper(c); });
+  check(machine.run({"samba-tool", "domain", "provision", "--realm=" + realm, "--domain=LAB", "--server-role=dc",
+                     "--dns-backend=SAMBA_INTERNAL", "--host-name=" + machine.name(), "--host-ip=" + machine.address(),
+                     "--host-ip6=" + machine.address6(), "--option=server services=kdc, dns",
+                     "--option=dns update command=/bin/true"},
+                    {}, provision_time),
+        "samba-tool domain provision");
+  machine.must({"samba-tool", "user", "create", "k4t", "--random-password"});
+  machine.must({"samba-tool", "user", "setexpiry", "k4t", "--noexpiry"});
+  machine.must({"samba-tool", "domain", "exportkeytab", keytab_file, "--principal=k4t"});
+  machine.serve("samba", {"samba", "--foreground", "--no-process-group", "--model=single", "--debug-stdout"},
+                [&machine, zone] { return answers_for(machine, zone); });
 }
 
 }  // namespace k4t::testing::lab

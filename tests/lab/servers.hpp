@@ -45,7 +45,13 @@ void distrust_registry(const Machine& node, const std::string& registry);
 void run_nginx(Machine& machine, const std::string& user = "root");
 void run_haproxy(Machine& machine, const std::string& user = "root");
 
-/// A primary for `zone` that takes updates signed with the key in `key_file`, which it makes if there is none.
+/// A new key "k4t" for BIND and its driver.
+void make_bind_key(const std::filesystem::path& file);
+/// A primary for `zone` that takes updates signed with the key in `key_file`.
 void run_bind(Machine& machine, const std::string& zone, const std::filesystem::path& key_file);
+
+/// The domain controller of an Active Directory domain whose zone is `zone`, with Samba's own DNS server, which takes
+/// secure updates only. It makes the account "k4t" and puts its keytab in `keytab_file`.
+void run_samba(Machine& machine, const std::string& zone, const std::filesystem::path& keytab_file);
 
 }  // namespace k4t::testing::lab
