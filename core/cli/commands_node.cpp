@@ -99,16 +99,17 @@ Exit look(const Globals& globals, const std::string& name) {
       return refused(globals, there.error());
     }
   }
-  const auto nodes = operation::look_at_nodes(environment, changing);
+  auto nodes = operation::look_at_nodes(environment, changing);
   if (!nodes) return refused(globals, nodes.error());
+  if (!name.empty()) std::erase_if(*nodes, [&](const auto& one) { return one.config.name != name; });
+  operation::look_at_usage(environment, *nodes);
   const bool colours = terminal_of(stdout).colours;
   if (name.empty()) {
     globals.json ? print_json(nodes_json(*nodes)) : put(stdout, render_nodes(*nodes, std::time(nullptr), colours));
     return Exit::done;
   }
-  const auto node =
-      std::find_if(nodes->begin(), nodes->end(), [&](const auto& one) { return one.config.name == name; });
-  globals.json ? print_json(node_json(*node)) : put(stdout, render_node(*node, std::time(nullptr), colours));
+  const auto& node = nodes->front();
+  globals.json ? print_json(node_json(node)) : put(stdout, render_node(node, std::time(nullptr), colours));
   return Exit::done;
 }
 

@@ -1,6 +1,8 @@
 #include "cli/render_node.hpp"
 
+#include <iomanip>
 #include <map>
+#include <sstream>
 
 #include "cli/console.hpp"
 #include "cli/render.hpp"
@@ -54,6 +56,12 @@ std::size_t instance_count(const NodeSight& node) {
 /// Anything was ever read there.
 bool is_known(const NodeSight& node) { return !node.view.problem || node.last || !node.instances.empty(); }
 
+std::string fixed(double number, int digits) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(digits) << number;
+  return text.str();
+}
+
 /// 1500 → "1.5"
 std::string cores(std::uint64_t millis) {
   std::string text = std::to_string(millis / 1000);
@@ -70,6 +78,22 @@ std::string cpu_text(const Room& room) {
 std::string memory_text(const Room& room) {
   const std::string offered = room.memory_offered_bytes ? std::to_string(*room.memory_offered_bytes >> 20) : "?";
   return std::to_string(room.memory_promised_bytes >> 20) + '/' + offered + " MiB";
+}
+
+/// "12.3/40.0 GiB"; "?" where it is not known.
+std::string disk_text(const NodeSight& node) {
+  if (!node.usage || !node.usage->disk_bytes) return "?";
+  const auto gibibytes = [](std::uint64_t bytes) { return fixed(static_cast<double>(bytes) / (1u << 30), 1); };
+  return gibibytes(*node.usage->disk_used_bytes) + '/' + gibibytes(*node.usage->disk_bytes) + " GiB";
+}
+
+std::string load_text(const NodeSight& node) {
+  return node.usage && node.usage->load ? fixed(*node.usage->load, 2) : "?";
+}
+
+std::string memory_used_text(const NodeSight& node) {
+  if (!node.usage || !node.usage->memory_used_bytes) return "?";
+  return std::to_string(*node.usage->memory_used_bytes >> 20) + " MiB";
 }
 
 /// What is known now, or what was: "?, was 3".
@@ -125,6 +149,7 @@ Json room_json(const NodeSight& node) {
             {"memory_promised_bytes", room.memory_promised_bytes}};
   if (room.cpu_offered_millis) json["cpu_offered_millis"] = *room.cpu_offered_millis;
   if (room.memory_offered_bytes) json["memory_offered_bytes"] = *room.memory_offered_bytes;
+  if (node.usage) json["usage"] = *node.usage;
   return json;
 }
 
@@ -199,7 +224,8 @@ std::string mark_text(const model::NodeMark& mark) {
 }
 
 std::string render_nodes(const std::vector<NodeSight>& nodes, std::int64_t now_s, bool colours) {
-  Table table({"NODE", "STATE", "ADDRESS", "DRIVER", "RUNTIME", "INSTANCES", "CPU", "MEMORY", "CONTACT", "LABELS"});
+  Table table({"NODE", "STATE", "ADDRESS", "DRIVER", "RUNTIME", "INSTANCES", "CPU", "MEMORY", "DISK", "CONTACT",
+               "LABELS"});
   for (const auto& node : nodes) {
     const Room room = room_of(node);
     table.add({node.config.name,
@@ -210,6 +236,7 @@ std::string render_nodes(const std::vector<NodeSight>& nodes, std::int64_t now_s
                now_or_before(node, std::to_string(instance_count(node))),
                now_or_before(node, cpu_text(room)),
                now_or_before(node, memory_text(room)),
+               disk_text(node),
                contact_text(node, now_s),
                labels_text(node.config.labels)});
   }
@@ -237,8 +264,9 @@ std::string render_node(const NodeSight& node, std::int64_t now_s, bool colours)
   lines.add("runtime", runtime_text(node));
   const runtime::NodeInfo* info = !node.view.problem ? &node.view.info : node.last ? &node.last->info : nullptr;
   if (info != nullptr) lines.add("machine", now_or_before(node, info->os + ", " + info->architecture));
-  lines.add("cpu", now_or_before(node, cpu_text(room) + " promised"));
-  lines.add("memory", now_or_before(node, memory_text(room) + " promised"));
+  lines.add("cpu", now_or_before(node, cpu_text(room) + " promised") + ", load " + load_text(node));
+  lines.add("memory", now_or_before(node, memory_text(room) + " promised") + ", in use " + memory_used_text(node));
+  lines.add("disk", disk_text(node));
   if (!node.config.labels.empty()) lines.add("labels", labels_text(node.config.labels));
   lines.add("contact", contact_text(node, now_s));
   std::string text = lines.text();

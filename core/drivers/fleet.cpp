@@ -68,6 +68,12 @@ Result<runtime::NodeInfo> NodeClient::info(CallSink* sink) {
   return call<runtime::method::Info>({}, read_timeout, sink);
 }
 
+Result<runtime::NodeUsage> NodeClient::usage(CallSink* sink) {
+  auto reply = call<runtime::method::Usage>({}, read_timeout, sink);
+  if (!reply && reply.status() == Status::unsupported) return runtime::NodeUsage{};
+  return reply;
+}
+
 Result<std::vector<runtime::Instance>> NodeClient::list(const std::string& cluster, CallSink* sink) {
   K4T_ASSIGN(auto reply, call<runtime::method::List>({cluster}, read_timeout, sink));
   for (const auto& instance : reply.instances) {

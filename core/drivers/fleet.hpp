@@ -29,6 +29,8 @@ class NodeClient {
   [[nodiscard]] const model::Node& config() const { return node_; }
 
   Result<runtime::NodeInfo> info(CallSink* sink = nullptr);
+  /// Nothing is known where the driver is older than this question.
+  Result<runtime::NodeUsage> usage(CallSink* sink = nullptr);
   Result<std::vector<runtime::Instance>> list(const std::string& cluster, CallSink* sink = nullptr);
   Result<void> ensure_image(const std::string& image, CallSink* sink = nullptr);
   Result<std::vector<runtime::Image>> images(bool layers, CallSink* sink = nullptr);

@@ -16,8 +16,6 @@ using std::chrono::milliseconds;
 /// An engine's throughput hardly grows beyond this many calls at once.
 constexpr std::size_t calls_per_node = 4;
 constexpr std::size_t most_calls = 64;
-/// Threads that only wait cost little; a node behind a silent one in a queue would cost that one's deadline too.
-constexpr std::size_t most_reads = 1024;
 constexpr milliseconds health_poll = milliseconds(100);
 constexpr milliseconds drain_poll = milliseconds(100);
 

@@ -11,6 +11,10 @@
 
 namespace k4t::operation {
 
+/// How many nodes are read at once. Threads that only wait cost little; a node behind a silent one in a queue would
+/// cost that one's deadline too.
+inline constexpr std::size_t most_reads = 1024;
+
 /// Reads all nodes at once, each within its own deadline. A node that cannot be read is there with its problem. Marks
 /// are not filled in.
 std::vector<plan::NodeView> read_nodes(const Environment& environment);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "operation/nodes.hpp"
+#include "platform/parallel.hpp"
 
 namespace k4t::operation {
 
@@ -132,6 +133,18 @@ Result<std::vector<NodeSight>> look_at_nodes(const Environment& environment, boo
     all.push_back(std::move(sight));
   }
   return all;
+}
+
+void look_at_usage(const Environment& environment, std::vector<NodeSight>& nodes) {
+  std::vector<NodeSight*> readable;
+  for (auto& node : nodes) {
+    if (!node.view.problem) readable.push_back(&node);
+  }
+  platform::parallel_map(readable, most_reads, [&](NodeSight* node) {
+    auto usage = environment.fleet.node(node->config.name)->usage();
+    if (usage) node->usage = *usage;
+    return usage.ok();
+  });
 }
 
 plan::Routes routes_of(const txn::EntryPtr& latest) {

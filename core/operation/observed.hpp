@@ -48,12 +48,16 @@ struct NodeSight {
   plan::NodeView view;
   std::vector<plan::Placed> instances;  ///< of the cluster, sorted by name; of a node that cannot be read: last known
   std::optional<NodeFacts> last;        ///< of a node that cannot be read: what it last told; absent: it never did
+  std::optional<runtime::NodeUsage> usage;  ///< see look_at_usage()
   std::vector<std::string>
       odd_labels;  ///< instances whose labels say that they are the cluster's, but not what they are
 };
 
 /// Looks at all nodes. `note`: what is seen is remembered, for which the store must be open for changes.
 Result<std::vector<NodeSight>> look_at_nodes(const Environment& environment, bool note);
+
+/// Asks the nodes that could be read what of them is in use, all at once.
+void look_at_usage(const Environment& environment, std::vector<NodeSight>& nodes);
 
 /// What `latest` sends traffic to; nothing for nullptr.
 plan::Routes routes_of(const txn::EntryPtr& latest);

@@ -5,6 +5,7 @@
 
 #include "render.hpp"
 #include "streams.hpp"
+#include "usage.hpp"
 
 namespace k4t::docker {
 namespace {
@@ -48,6 +49,13 @@ Result<runtime::NodeInfo> DockerDriver::info(Call& call) {
     info.warnings.push_back(subnets.error().message);
   }
   return info;
+}
+
+Result<runtime::NodeUsage> DockerDriver::usage(Call& call) {
+  // Behind a TCP port is another machine, about which nobody can be asked.
+  if (options_.engine.unix_path.empty()) return runtime::NodeUsage{};
+  K4T_ASSIGN(const Json answer, engine_.get("/info", call));
+  return read_usage(*options_.engine.host, text_of(answer, "Name"), text_of(answer, "DockerRootDir"), call);
 }
 
 Result<std::vector<std::string>> DockerDriver::read_subnets(Call& call) {

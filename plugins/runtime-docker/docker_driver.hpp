@@ -16,6 +16,7 @@ class DockerDriver final : public runtime::Driver {
   explicit DockerDriver(Options options);
 
   Result<runtime::NodeInfo> info(Call& call) override;
+  Result<runtime::NodeUsage> usage(Call& call) override;
   Result<runtime::ImageReply> ensure_image(const runtime::ImageRequest& request, Call& call) override;
   Result<runtime::ImagesReply> list_images(const runtime::ImagesRequest& request, Call& call) override;
   Result<Nothing> save_images(const runtime::SaveRequest& request, Call& call) override;
@@ -35,9 +36,9 @@ class DockerDriver final : public runtime::Driver {
   Result<void> pull(const std::string& image, Call& call);
   /// By the engine's identifier, so that a name that is given to another container meanwhile cannot be mistaken.
   Result<runtime::Instance> inspect_id(const std::string& id, Call& call);
-  /// What has the spec's name already, if it is the same instance.
   /// The blocks of addresses of options.network. INVALID_ARGUMENT: the engine has no such network.
   Result<std::vector<std::string>> read_subnets(Call& call);
+  /// What has the spec's name already, if it is the same instance.
   Result<runtime::Instance> existing(const runtime::InstanceSpec& spec, Call& call);
   Result<void> may_remove(const runtime::Instance& instance) const;
   Result<Nothing> stop_instance(const runtime::Instance& instance, Call& call);

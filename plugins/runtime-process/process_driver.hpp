@@ -18,6 +18,7 @@ class ProcessDriver final : public runtime::Driver {
   ProcessDriver(Options options, std::string address) : options_(std::move(options)), address_(std::move(address)) {}
 
   Result<runtime::NodeInfo> info(Call& call) override;
+  Result<runtime::NodeUsage> usage(Call& call) override;
   Result<runtime::ImageReply> ensure_image(const runtime::ImageRequest& request, Call& call) override;
   Result<runtime::ListReply> list(const runtime::ListRequest& request, Call& call) override;
   Result<runtime::Instance> create(const runtime::InstanceSpec& spec, Call& call) override;

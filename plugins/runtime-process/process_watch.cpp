@@ -1,9 +1,13 @@
 #include <poll.h>
+#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <deque>
+#include <fstream>
+#include <optional>
 #include <sstream>
 
 #include "cgroup.hpp"
@@ -36,6 +40,19 @@ bool send(const std::string& stored, bool timestamps, const Call& call) {
   return call.stream(line->channel, (timestamps ? line->time + " " : "") + line->text + (line->whole ? "\n" : ""));
 }
 
+/// sysinfo() does not tell what the kernel would give back.
+std::optional<std::uint64_t> memory_used_bytes() {
+  std::uint64_t total = 0;
+  std::uint64_t available = 0;
+  std::ifstream table("/proc/meminfo");
+  for (std::string name, unit; table >> name && std::getline(table, unit);) {
+    if (name == "MemTotal:") total = std::strtoull(unit.c_str(), nullptr, 10);
+    if (name == "MemAvailable:") available = std::strtoull(unit.c_str(), nullptr, 10);
+  }
+  if (available == 0 || available > total) return std::nullopt;
+  return (total - available) * 1024;
+}
+
 }  // namespace
 
 Result<runtime::NodeInfo> ProcessDriver::info(Call& /*call*/) {
@@ -58,6 +75,19 @@ Result<runtime::NodeInfo> ProcessDriver::info(Call& /*call*/) {
   }
   if (options_.supervisor.empty()) info.warnings.emplace_back("k4t-supervise was not found: set options.supervisor");
   return info;
+}
+
+Result<runtime::NodeUsage> ProcessDriver::usage(Call& /*call*/) {
+  runtime::NodeUsage usage;
+  double load = 0;
+  if (::getloadavg(&load, 1) == 1) usage.load = load;
+  usage.memory_used_bytes = memory_used_bytes();
+  struct statvfs disk {};
+  if (::statvfs(options_.folder.c_str(), &disk) == 0) {
+    usage.disk_used_bytes = std::uint64_t{disk.f_blocks - disk.f_bfree} * disk.f_frsize;
+    usage.disk_bytes = *usage.disk_used_bytes + std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  }
+  return usage;
 }
 
 Result<Nothing> ProcessDriver::logs(const runtime::LogsRequest& request, Call& call) {

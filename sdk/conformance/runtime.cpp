@@ -79,6 +79,15 @@ class RuntimeSuite {
       return expect(info.cpus > 0 && info.memory_bytes > 0 && !info.architecture.empty(),
                     "cores, memory and architecture are known");
     });
+    suite_.check("usage_tells_nothing_impossible", [&]() -> Expectation {
+      K4T_ASSIGN(const NodeInfo info, call<method::Info>({}));
+      K4T_ASSIGN(const NodeUsage usage, call<method::Usage>({}));
+      K4T_TRY(expect(usage.load.value_or(0) >= 0, "the load is no negative number"));
+      K4T_TRY(expect(usage.memory_used_bytes.value_or(0) <= info.memory_bytes, "no more memory is used than is there"));
+      K4T_TRY(expect(usage.disk_bytes.has_value() == usage.disk_used_bytes.has_value(), "both sizes or none"));
+      return expect(usage.disk_used_bytes.value_or(0) <= usage.disk_bytes.value_or(0),
+                    "no more of the disk is used than is there");
+    });
     suite_.check_if(suite_.has_capability(capability::images), "capability images", "image_is_ensured_twice",
                     [&]() -> Expectation {
                       const ImageRequest request{subject_.instance.image, false};

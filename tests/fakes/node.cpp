@@ -13,6 +13,13 @@ Result<runtime::NodeInfo> Node::info(Call& call) {
   });
 }
 
+Result<runtime::NodeUsage> Node::usage(Call& call) {
+  return faults.serve("usage", call, [&]() -> Result<runtime::NodeUsage> {
+    const std::scoped_lock lock(mutex_);
+    return in_use;
+  });
+}
+
 Result<runtime::ImageReply> Node::ensure_image(const runtime::ImageRequest& request, Call& call) {
   return faults.serve("ensure_image", call,
                       [&]() -> Result<runtime::ImageReply> { return runtime::ImageReply{request.image}; });

@@ -19,6 +19,7 @@ class Node final : public runtime::Driver {
   Node(std::mutex& mutex, std::function<void()> changed) : mutex_(mutex), changed_(std::move(changed)) {}
 
   Result<runtime::NodeInfo> info(Call& call) override;
+  Result<runtime::NodeUsage> usage(Call& call) override;
   Result<runtime::ImageReply> ensure_image(const runtime::ImageRequest& request, Call& call) override;
   Result<runtime::ImagesReply> list_images(const runtime::ImagesRequest& request, Call& call) override;
   /// Tells `saved_archive`.
@@ -46,6 +47,7 @@ class Node final : public runtime::Driver {
   std::string saved_archive;
   bool wants_all_layers = false;  ///< as a runtime that cannot do without those it has
   std::uint64_t memory_bytes = std::uint64_t{4} << 30;
+  runtime::NodeUsage in_use;
 
  private:
   std::mutex& mutex_;

@@ -69,6 +69,15 @@ TEST_P(EachWay, CallsInARowUseOneConnection) {
   EXPECT_THAT(call<method::Info>({})->warnings, Each(::testing::Not(HasSubstr("encrypted"))));
 }
 
+TEST_P(EachWay, UsageIsKnownWhereCommandsRun) {
+  const auto usage = call<method::Usage>({});
+  ASSERT_TRUE(usage.ok()) << usage.error().message;
+  const bool known = GetParam() == Way::ssh;
+  EXPECT_EQ(usage->load.has_value(), known);
+  EXPECT_EQ(usage->memory_used_bytes.has_value(), known);
+  EXPECT_EQ(usage->disk_bytes.has_value(), known);
+}
+
 /// A caller that leaves once told to, at the next output.
 class Follower final : public CallSink {
  public:

@@ -49,6 +49,16 @@ struct NodeInfo {
 };
 K4T_SDK_JSON(NodeInfo, cpus, memory_bytes, architecture, os, runtime_version, warnings, subnets)
 
+/// What of the machine is in use now, by whomever. Absent: cannot be told from where the driver is.
+struct NodeUsage {
+  std::optional<double> load;                      ///< tasks that run or wait for a processor, over the last minute
+  std::optional<std::uint64_t> memory_used_bytes;  ///< what a new program could not have
+  std::optional<std::uint64_t> disk_used_bytes;    ///< of the file system that holds images and instances
+  std::optional<std::uint64_t> disk_bytes;         ///< the same and what is still to be had there
+  friend bool operator==(const NodeUsage&, const NodeUsage&) = default;
+};
+K4T_SDK_JSON(NodeUsage, load, memory_used_bytes, disk_used_bytes, disk_bytes)
+
 struct ImageRequest {
   std::string image;
   bool refresh = false;  ///< ask the registry even if the image is there
@@ -223,6 +233,11 @@ struct Info {
   using Request = Nothing;
   using Reply = NodeInfo;
 };
+struct Usage {
+  static constexpr const char* name = "usage";
+  using Request = Nothing;
+  using Reply = NodeUsage;
+};
 struct EnsureImage {
   static constexpr const char* name = "ensure_image";
   using Request = ImageRequest;
@@ -292,6 +307,7 @@ class Driver {
  public:
   virtual ~Driver() = default;
   virtual Result<NodeInfo> info(Call& call) = 0;
+  virtual Result<NodeUsage> usage(Call& /*call*/) { return NodeUsage{}; }
   /// Makes the image present. NOT_FOUND: neither here nor in its registry. Reports progress.
   virtual Result<ImageReply> ensure_image(const ImageRequest& request, Call& call) = 0;
   virtual Result<ListReply> list(const ListRequest& request, Call& call) = 0;
@@ -338,6 +354,7 @@ K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view meth
                                            Call& call) {
   return Dispatch(method, request)
       .on<method::Info>([&](const auto&) { return driver.info(call); })
+      .on<method::Usage>([&](const auto&) { return driver.usage(call); })
       .on<method::EnsureImage>([&](const auto& in) { return driver.ensure_image(in, call); })
       .on<method::List>([&](const auto& in) { return driver.list(in, call); })
       .on<method::Create>([&](const auto& in) { return driver.create(in, call); })

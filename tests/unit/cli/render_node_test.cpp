@@ -41,6 +41,7 @@ NodeSight ready(const std::string& name) {
   instance.memory_bytes = 256 * mib;
   node.view.instances = {instance};
   node.instances = {placed(name, "a1")};
+  node.usage = {{0.5, 1024 * mib, 12288 * mib, 40960 * mib}};
   return node;
 }
 
@@ -50,6 +51,7 @@ NodeSight unreachable(const std::string& name) {
   node.last = operation::NodeFacts{940, node.view.info};
   node.view.info = {};
   node.view.instances.clear();
+  node.usage.reset();
   node.view.problem = Error{Status::unavailable, "node '" + name + "': no route to host", {}};
   return node;
 }
@@ -80,13 +82,16 @@ TEST(NodeText, ListsWhatIsPromisedOfWhatIsOffered) {
   limited.config.cpu_millis = 1500;
   limited.config.memory_bytes = 1024 * mib;
   limited.config.labels.clear();
+  limited.usage = runtime::NodeUsage{};
   limited.view.mark = mark(model::Mark::cordoned, "noisy\x1b[2J");
-  EXPECT_EQ(
-      render_nodes({ready("n1"), limited}, 1000, false),
-      "NODE  STATE                ADDRESS    DRIVER  RUNTIME    INSTANCES  CPU      MEMORY        CONTACT  LABELS\n"
-      "n1    ready                192.0.2.1  docker  Docker 24  1          0.5/4    256/4096 MiB  now      "
-      "disk=ssd zone=a\n"
-      "n2    cordoned: noisy?[2J  192.0.2.1  docker  Docker 24  1          0.5/1.5  256/1024 MiB  now\n");
+  EXPECT_EQ(render_nodes({ready("n1"), limited}, 1000, false),
+            "NODE  STATE                ADDRESS    DRIVER  RUNTIME    INSTANCES  CPU      MEMORY        DISK           "
+            "CONTACT  LABELS\n"
+            "n1    ready                192.0.2.1  docker  Docker 24  1          0.5/4    256/4096 MiB  12.0/40.0 GiB  "
+            "now      "
+            "disk=ssd zone=a\n"
+            "n2    cordoned: noisy?[2J  192.0.2.1  docker  Docker 24  1          0.5/1.5  256/1024 MiB  ?              "
+            "now\n");
 }
 
 TEST(NodeText, ListsAnUnreachableOneAsItWasLastKnown) {
@@ -98,11 +103,11 @@ TEST(NodeText, ListsAnUnreachableOneAsItWasLastKnown) {
   drained.view.mark = mark(model::Mark::draining);
   EXPECT_EQ(render_nodes({drained, never}, 1000, false),
             "NODE  STATE                                    ADDRESS    DRIVER  RUNTIME           INSTANCES  "
-            "CPU           MEMORY               CONTACT   LABELS\n"
+            "CPU           MEMORY               DISK  CONTACT   LABELS\n"
             "n2    unreachable, draining: no route to host  192.0.2.1  docker  ?, was Docker 24  ?, was 1   "
-            "?, was 0.5/4  ?, was 256/4096 MiB  60 s ago  disk=ssd zone=a\n"
+            "?, was 0.5/4  ?, was 256/4096 MiB  ?     60 s ago  disk=ssd zone=a\n"
             "n3    unreachable: no route to host            192.0.2.1  docker  ?                 ?          "
-            "?             ?                    never\n");
+            "?             ?                    ?     never\n");
 }
 
 TEST(NodeText, ShowsOneInFull) {
@@ -118,8 +123,9 @@ TEST(NodeText, ShowsOneInFull) {
             "driver        docker\n"
             "runtime       Docker 24\n"
             "machine       Debian 12, x86_64\n"
-            "cpu           0.5/4 promised\n"
-            "memory        256/4096 MiB promised\n"
+            "cpu           0.5/4 promised, load 0.50\n"
+            "memory        256/4096 MiB promised, in use 1024 MiB\n"
+            "disk          12.0/40.0 GiB\n"
             "labels        disk=ssd zone=a\n"
             "contact       now\n"
             "warning: limits are not enforced\n"

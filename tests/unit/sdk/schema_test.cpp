@@ -116,6 +116,7 @@ std::vector<Shape> runtime_shapes() {
   std::vector<Shape> shapes;
   const char* kind = runtime::Kind::name;
   add<m::Info>(shapes, kind, {}, {2, 1u << 30, "x86_64", "Debian", "1", {"warning"}, {"2001:db8:1::/64"}});
+  add<m::Usage>(shapes, kind, {}, {0.5, 1, 2, 3});
   add<m::EnsureImage>(shapes, kind, {"web:1", true}, {"sha256:1"});
   add<m::List>(shapes, kind, {"demo"}, {{instance()}});
   add<m::Create>(shapes, kind, spec(), instance());
