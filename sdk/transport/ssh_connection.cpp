@@ -19,6 +19,8 @@ constexpr milliseconds closing_poll{500};
 /// Refusals in a row, with no session running, after which the server allows none.
 constexpr int refusals_at_most = 3;
 constexpr milliseconds linger_patience{500};
+/// More than a server needs for a step of a handshake, also a busy and distant one; little enough to lose one turn for.
+constexpr milliseconds turn_patience{500};
 
 }  // namespace
 
@@ -87,13 +89,18 @@ void SshConnection::fail_waiting(const Error& why) {
   for (const auto& job : failed) job->refuse(why);
 }
 
+/// Without an error and without a session where no job waits for it any more.
 Result<void> SshConnection::connect() {
-  const auto until = Clock::now() + milliseconds(options_.connect_timeout_ms);
-  K4T_ASSIGN(Fd socket, connect_socket(until));
-  const auto wait = [this, until](int fd, short events, milliseconds patience) {
-    return wait_for(fd, events, patience, until);
+  begun_ = Clock::now() - queued();
+  K4T_ASSIGN(Fd socket, connect_socket());
+  Turn turn(handshake_turns(), wake_.get());
+  K4T_ASSIGN(const bool wanted, await_turn(turn));
+  if (!wanted) return {};
+  heard_ = Clock::now();
+  const auto wait = [&](int fd, short events, milliseconds patience) {
+    return wait_in_turn(turn, fd, events, patience);
   };
-  K4T_ASSIGN(session_, SshSession::open(target_, options_, std::move(socket), agent_, wait));
+  K4T_ASSIGN(session_, SshSession::open(target_, options_, std::move(socket), agent_, turn, wait));
   session_limit_ = sessions_at_once;
   refusals_ = 0;
   heard_ = Clock::now();
@@ -101,14 +108,13 @@ Result<void> SshConnection::connect() {
   return {};
 }
 
-Result<Fd> SshConnection::connect_socket(Clock::time_point until) {
-  const auto wait = [this, until](int fd, short events, milliseconds patience) {
-    return wait_for(fd, events, patience, until);
-  };
+Result<Fd> SshConnection::connect_socket() {
+  const auto wait = [this](int fd, short events, milliseconds patience) { return wait_for(fd, events, patience); };
   if (jump_ == nullptr) return dial(target_, wait);
   const auto stream = std::make_shared<StreamJob>(target_.host, target_.port);
   jump_->submit(stream);
-  if (!stream->wait(until, [this] { return stopping_.load(); })) {
+  const auto given_up = [this] { return stopping_ || time_left() <= milliseconds(0); };
+  if (!stream->wait(Clock::time_point::max(), given_up)) {
     jump_->notice();
     return Error{Status::unavailable, name_ + " did not answer in time through " + jump_->name(), {}};
   }
@@ -117,17 +123,54 @@ Result<Fd> SshConnection::connect_socket(Clock::time_point until) {
   return socket;
 }
 
-Result<void> SshConnection::wait_for(int fd, short events, milliseconds patience, Clock::time_point until) {
-  const auto left = std::chrono::ceil<milliseconds>(until - Clock::now());
+/// How long this and its jump host have waited for their turns since they exist: no server can be blamed for it.
+SshConnection::Clock::duration SshConnection::queued() const {
+  return in_queue_.total() + (jump_ == nullptr ? Clock::duration() : jump_->queued());
+}
+
+milliseconds SshConnection::time_left() const {
+  const auto spent = Clock::now() - queued() - begun_;
+  return std::chrono::ceil<milliseconds>(milliseconds(options_.connect_timeout_ms) - spent);
+}
+
+Result<bool> SshConnection::wait_for(int fd, short events, milliseconds patience) {
+  const auto left = time_left();
   if (left.count() <= 0) return Error{Status::unavailable, name_ + " did not answer in time", {}};
+  return poll_both(fd, events, std::min(left, patience));
+}
+
+/// True: `fd` is ready. Ends early with a notice.
+Result<bool> SshConnection::poll_both(int fd, short events, milliseconds patience) {
   pollfd ready[2] = {{fd, events, 0}, {wake_.get(), POLLIN, 0}};
-  ::poll(ready, 2, static_cast<int>(std::min(left, patience).count()));
+  ::poll(ready, 2, static_cast<int>(patience.count()));
   if (ready[1].revents != 0) {
     eventfd_t ignored = 0;
     ::eventfd_read(wake_.get(), &ignored);
   }
   if (stopping_) return Error{Status::unavailable, name_ + ": this program ended the connection", {}};
-  return {};
+  return ready[0].revents != 0;
+}
+
+/// False: no job waits for the connection any more.
+Result<bool> SshConnection::await_turn(Turn& turn) {
+  const Stopwatch::Run counting(in_queue_);
+  while (has_waiting()) {
+    if (turn.take()) return true;
+    K4T_TRY(poll_both(-1, 0, milliseconds(-1)));
+  }
+  return false;
+}
+
+/// A silent server must not keep the turn; what it says later finds this one's place before that of others.
+Result<bool> SshConnection::wait_in_turn(Turn& turn, int fd, short events, milliseconds patience) {
+  K4T_ASSIGN(const bool ready, wait_for(fd, events, patience));
+  if (ready) {
+    K4T_TRY(await_turn(turn));
+    heard_ = Clock::now();
+  } else if (Clock::now() - heard_ >= turn_patience) {
+    turn.give_back();
+  }
+  return ready;
 }
 
 std::size_t SshConnection::occupied() const {

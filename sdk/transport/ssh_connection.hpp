@@ -14,7 +14,10 @@ namespace k4t::transport {
 /// One machine's SSH connection and the thread that alone uses it. Commands and streams are its jobs. It connects when
 /// there is a job and no connection; jobs that were waiting while that failed fail with the reason, and the next one
 /// tries again. A job that was lost before anything was asked of the server is tried on one more connection.
-/// Thread-safe.
+/// Key exchange and authentication have their turn among those of other connections (handshake_turns), for which it
+/// queues with no time-out as long as a job waits. A server that is silent meanwhile keeps the turn from others for
+/// half a second at most. A TCP connection, also one through a jump host, is made without a turn, so that nobody who
+/// has one waits for another's. Thread-safe.
 class SshConnection {
  public:
   /// `jump`: the connection to go through, or nullptr.
@@ -41,8 +44,13 @@ class SshConnection {
   void run();
   void linger();
   Result<void> connect();
-  Result<Fd> connect_socket(Clock::time_point until);
-  Result<void> wait_for(int fd, short events, std::chrono::milliseconds patience, Clock::time_point until);
+  Result<Fd> connect_socket();
+  Result<bool> await_turn(Turn& turn);
+  Result<bool> wait_in_turn(Turn& turn, int fd, short events, std::chrono::milliseconds patience);
+  Result<bool> wait_for(int fd, short events, std::chrono::milliseconds patience);
+  Result<bool> poll_both(int fd, short events, std::chrono::milliseconds patience);
+  [[nodiscard]] Clock::duration queued() const;
+  [[nodiscard]] std::chrono::milliseconds time_left() const;
   void take_up();
   void work();
   bool advance_all();
@@ -61,6 +69,7 @@ class SshConnection {
   Fd wake_;
   std::atomic<bool> stopping_ = false;
   AgentInUse agent_;
+  Stopwatch in_queue_;
 
   std::mutex mutex_;
   std::deque<std::shared_ptr<Job>> waiting_;  ///< guarded by mutex_
@@ -74,6 +83,7 @@ class SshConnection {
   int refusals_ = 0;
   std::uint64_t seen_bytes_ = 0;
   Clock::time_point heard_;
+  Clock::time_point begun_;  ///< connecting, on a clock that stands still while it is queued
   bool asked_ = false;
 };
 

@@ -132,14 +132,14 @@ SshSession::~SshSession() {
 }
 
 Result<std::unique_ptr<SshSession>> SshSession::open(const SshTarget& target, const SshOptions& options, Fd socket,
-                                                     AgentInUse& agent, const Wait& wait) {
+                                                     AgentInUse& agent, Turn& turn, const Wait& wait) {
   std::unique_ptr<SshSession> opened(new SshSession(target, options));
   if (opened->session_ == nullptr) return Error{Status::unavailable, "out of memory", {}};
   K4T_TRY(opened->configure(socket.get()));
   socket.release();
   K4T_TRY(opened->shake_hands(wait));
   K4T_TRY(opened->check_host_key());
-  K4T_TRY(opened->authenticate(agent, wait));
+  K4T_TRY(opened->authenticate(agent, turn, wait));
   opened->event_ = ssh_event_new();
   if (opened->event_ == nullptr || ssh_event_add_session(opened->event_, opened->session_) != SSH_OK) {
     return opened->unavailable("libssh cannot watch the connection");
@@ -239,13 +239,17 @@ Result<bool> SshSession::repeat(const std::function<int()>& step, const Wait& wa
   }
 }
 
-Result<bool> SshSession::try_agent(AgentInUse& agent, const Wait& wait) {
+Result<bool> SshSession::try_agent(AgentInUse& agent, Turn& turn, const Wait& wait) {
   Fd fd = connect_to_agent();
   if (!fd.open()) return false;
   agent.begin(fd.get());
   if (ssh_set_agent_socket(session_, fd.get()) != SSH_OK) return false;
   fd.release();
-  auto accepted = repeat([this] { return ssh_userauth_agent(session_, nullptr); }, wait);
+  const auto ask = [&] {
+    turn.give_back();
+    return ssh_userauth_agent(session_, nullptr);
+  };
+  auto accepted = repeat(ask, wait);
   agent.end();
   return accepted;
 }
@@ -270,10 +274,10 @@ Result<bool> SshSession::try_key(const std::string& file, const Wait& wait) {
   return repeat([this, &key] { return ssh_userauth_publickey(session_, nullptr, key.get()); }, wait);
 }
 
-Result<void> SshSession::authenticate(AgentInUse& agent, const Wait& wait) {
+Result<void> SshSession::authenticate(AgentInUse& agent, Turn& turn, const Wait& wait) {
   std::string tried;
   if (options_.identity.empty()) {
-    K4T_ASSIGN(const bool accepted, try_agent(agent, wait));
+    K4T_ASSIGN(const bool accepted, try_agent(agent, turn, wait));
     if (accepted) return {};
     tried = "ssh-agent";
   }

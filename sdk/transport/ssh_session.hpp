@@ -9,12 +9,13 @@
 
 #include "errors.hpp"
 #include "ssh_target.hpp"
+#include "ssh_turn.hpp"
 
 namespace k4t::transport {
 
-/// How the steps of connecting wait: until the descriptor is ready for poll's `events`, or at most `patience`. An error
-/// where connecting is to be given up.
-using Wait = std::function<Result<void>(int fd, short events, std::chrono::milliseconds patience)>;
+/// How the steps of connecting wait: until the descriptor is ready for poll's `events` (true), or at most `patience`.
+/// An error where connecting is to be given up.
+using Wait = std::function<Result<bool>(int fd, short events, std::chrono::milliseconds patience)>;
 
 /// The agent that is being asked. libssh asks it with blocking reads, so another thread must be able to end them.
 class AgentInUse {
@@ -35,9 +36,10 @@ class AgentInUse {
 class SshSession {
  public:
   /// Shakes hands over a connected, non-blocking socket, compares the host key and authenticates. All that fails is
-  /// UNAVAILABLE, with the remedy.
+  /// UNAVAILABLE, with the remedy. `turn` is the caller's, who holds it, and whose `wait` may give it back and take it;
+  /// it is given back before an agent is asked, which can take as long as the agent likes.
   static Result<std::unique_ptr<SshSession>> open(const SshTarget& target, const SshOptions& options, Fd socket,
-                                                  AgentInUse& agent, const Wait& wait);
+                                                  AgentInUse& agent, Turn& turn, const Wait& wait);
   ~SshSession();
   SshSession(const SshSession&) = delete;
   SshSession& operator=(const SshSession&) = delete;
@@ -60,9 +62,9 @@ class SshSession {
   Result<void> shake_hands(const Wait& wait);
   Result<void> check_host_key();
   Result<void> check_revoked(ssh_key key) const;
-  Result<void> authenticate(AgentInUse& agent, const Wait& wait);
+  Result<void> authenticate(AgentInUse& agent, Turn& turn, const Wait& wait);
   /// True: accepted. False: refused, another key may do.
-  Result<bool> try_agent(AgentInUse& agent, const Wait& wait);
+  Result<bool> try_agent(AgentInUse& agent, Turn& turn, const Wait& wait);
   Result<bool> try_key(const std::string& file, const Wait& wait);
   Result<bool> repeat(const std::function<int()>& step, const Wait& wait);
   Error unavailable(const std::string& why) const;

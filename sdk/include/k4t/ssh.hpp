@@ -22,8 +22,10 @@ struct SshOptions {
   std::string known_hosts;
   /// A host to go through, ssh://[user@]host[:port], with the same keys and known hosts; empty: none.
   std::string jump;
-  std::uint32_t connect_timeout_ms = 10'000;  ///< for connecting, the key exchange and authentication together
-  std::uint32_t keep_alive_ms = 15'000;       ///< silent so long: asked; silent so long again: given up
+  /// For connecting, the key exchange and authentication together. Where many connections are made at once, the latter
+  /// two have their turn; waiting for it does not count, and ends with the caller's own time-out or cancellation.
+  std::uint32_t connect_timeout_ms = 10'000;
+  std::uint32_t keep_alive_ms = 15'000;  ///< silent so long: asked; silent so long again: given up
   friend bool operator==(const SshOptions&, const SshOptions&) = default;
 };
 K4T_JSON_DECLARE(SshOptions)
