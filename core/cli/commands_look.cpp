@@ -8,6 +8,8 @@
 #include "cli/console.hpp"
 #include "cli/progress.hpp"
 #include "cli/render.hpp"
+#include "cli/render_status.hpp"
+#include "cli/status_printer.hpp"
 #include "operation/master.hpp"
 #include "operation/nodes.hpp"
 #include "platform/parallel.hpp"
@@ -31,6 +33,25 @@ Result<void> finish_vote(operation::Master& master) {
   K4T_ASSIGN(const auto report, master.sync(false));
   if (report.why) return *report.why;
   return {};
+}
+
+/// Answers that come this soon after one another are printed in order. Who is silent for longer has its lines later.
+constexpr std::chrono::milliseconds order_patience{500};
+
+/// Reads everything, and prints meanwhile what is known; as JSON at the end only.
+Result<operation::Status> look(Session& session, Progress& reporter, operation::Master& master, bool even_unfinished) {
+  if (session.globals().json) return master.status();
+  const auto write = [&](const std::string& text) {
+    reporter.aside([&] {
+      put(stdout, text);
+      std::fflush(stdout);
+    });
+  };
+  StatusPrinter printer(session.cluster(), terminal_of(stdout).colours, even_unfinished, order_patience, write);
+  auto status = master.status(&printer);
+  reporter.rest();
+  if (status && (even_unfinished || !status->assessment.unfinished)) printer.finish(*status);
+  return status;
 }
 
 /// All instances of the cluster, read now; what is wrong with a node is told on standard error.
@@ -107,22 +128,17 @@ Exit run_status(const Globals& globals) {
   const auto reporter = make_reporter(stderr, globals.level);
   operation::Master master(session->environment("status", *reporter));
   auto settled = settle(master);
-  auto status = master.status();
+  auto status = look(*session, *reporter, master, !settled);
   if (settled && status && status->assessment.unfinished) {
     settled = finish_vote(master);
-    status = master.status();
+    status = look(*session, *reporter, master, true);
   }
   if (!settled) print_error({}, settled.error().within("what an earlier command left could not be settled"));
-  reporter->rest();
   if (!status) {
     print_error(globals, status.error());
     return Exit::failed;
   }
-  if (globals.json) {
-    print_json(status_json(session->cluster(), *status));
-  } else {
-    put(stdout, render_status(session->cluster(), *status, terminal_of(stdout).colours));
-  }
+  if (globals.json) print_json(status_json(session->cluster(), *status));
   if (!settled || status->assessment.unfinished) return Exit::unfinished;
   const auto& members = status->assessment.members;
   const bool lagging = std::any_of(members.begin(), members.end(), [](const txn::Member& member) {

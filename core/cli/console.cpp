@@ -133,26 +133,42 @@ std::size_t columns_of(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-std::string Table::render(bool colours) const {
-  std::vector<std::size_t> widths;
-  for (const auto& title : header_) widths.push_back(columns_of(title));
-  for (const auto& row : rows_) {
-    for (std::size_t i = 0; i < row.size() && i < widths.size(); ++i) {
-      widths[i] = std::max(widths[i], columns_of(row[i].text));
-    }
+Table::Table(std::vector<std::string> header) : header_(std::move(header)) {
+  for (const auto& title : header_) widths_.push_back(columns_of(title));
+}
+
+void Table::add(Row row) {
+  fit(row);
+  rows_.push_back(std::move(row));
+}
+
+void Table::fit(const Row& row) {
+  for (std::size_t i = 0; i < row.size() && i < widths_.size(); ++i) {
+    widths_[i] = std::max(widths_[i], columns_of(row[i].text));
   }
+}
+
+std::string Table::render_header(bool colours) const {
+  Row titles;
+  for (const auto& title : header_) titles.push_back({title, Style::dim});
+  return render_row(titles, colours);
+}
+
+std::string Table::render_row(const Row& row, bool colours) const {
   std::string text;
-  const auto put = [&](const std::string& cell, Style style, std::size_t column, std::size_t count) {
-    text += styled(cell, style, colours);
-    if (column + 1 < count) text += std::string(widths[column] - columns_of(cell) + 2, ' ');
-  };
-  for (std::size_t i = 0; i < header_.size(); ++i) put(header_[i], Style::dim, i, header_.size());
-  text += '\n';
-  for (const auto& row : rows_) {
-    for (std::size_t i = 0; i < row.size(); ++i) put(row[i].text, row[i].style, i, row.size());
-    while (!text.empty() && text.back() == ' ') text.pop_back();
-    text += '\n';
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    text += styled(row[i].text, row[i].style, colours);
+    if (i + 1 == row.size()) break;
+    const std::size_t used = columns_of(row[i].text);
+    text += std::string(std::max(widths_[i], used) - used + 2, ' ');
   }
+  while (text.ends_with(' ')) text.pop_back();
+  return text + '\n';
+}
+
+std::string Table::render(bool colours) const {
+  std::string text = render_header(colours);
+  for (const auto& row : rows_) text += render_row(row, colours);
   return text;
 }
 

@@ -38,7 +38,9 @@ std::string printable(std::string_view text, bool keep_lines = false);
 /// How many columns UTF-8 text takes; combining and wide characters count as one.
 std::size_t columns_of(std::string_view text);
 
-/// Columns lined up with two blanks between them. The header is dim; a cell's style colours the whole cell.
+/// Columns lined up with two blanks between them. The header is dim; a cell's style colours the whole cell. Rows may be
+/// rendered one by one, before all are known: the columns are then as wide as those that fit() was told of, and a wider
+/// cell moves what follows it in its row.
 class Table {
  public:
   struct Cell {
@@ -48,14 +50,22 @@ class Table {
     Cell(const char* content) : text(printable(content)) {}                                          // NOLINT
   };
 
-  explicit Table(std::vector<std::string> header) : header_(std::move(header)) {}
-  void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
+  using Row = std::vector<Cell>;
+
+  explicit Table(std::vector<std::string> header);
+  void add(Row row);
   [[nodiscard]] bool empty() const { return rows_.empty(); }
   [[nodiscard]] std::string render(bool colours) const;
 
+  /// Makes the columns wide enough for the row.
+  void fit(const Row& row);
+  [[nodiscard]] std::string render_header(bool colours) const;
+  [[nodiscard]] std::string render_row(const Row& row, bool colours) const;
+
  private:
   std::vector<std::string> header_;
-  std::vector<std::vector<Cell>> rows_;
+  std::vector<Row> rows_;
+  std::vector<std::size_t> widths_;
 };
 
 }  // namespace k4t::cli

@@ -15,31 +15,11 @@ using operation::Preview;
 using operation::Report;
 using txn::Standing;
 
-std::string join(const std::vector<std::string>& parts, const std::string& between) {
-  std::string text;
-  for (const auto& part : parts) text += (text.empty() ? "" : between) + part;
-  return text;
-}
-
 /// "n1 ×2, n2"
 std::string nodes_text(const std::map<std::string, int>& counts) {
   std::vector<std::string> parts;
   for (const auto& [node, count] : counts) parts.push_back(count == 1 ? node : node + " ×" + std::to_string(count));
   return join(parts, ", ");
-}
-
-Style style_of(Standing standing) {
-  switch (standing) {
-    case Standing::current: return Style::good;
-    case Standing::unknown:
-    case Standing::diverged:
-    case Standing::ahead: return Style::bad;
-    default: return Style::warning;
-  }
-}
-
-std::string version_text(const txn::EntryPtr& latest) {
-  return latest == nullptr ? "no version yet" : "version " + std::to_string(latest->record.version);
 }
 
 std::string marked(const std::string& line, bool colours) {
@@ -96,16 +76,10 @@ Json member_json(const txn::Member& member, const txn::EntryPtr& latest) {
   return json;
 }
 
-Json members_json(const std::vector<txn::Member>& members, const txn::EntryPtr& latest) {
-  Json json = Json::array();
-  for (const auto& member : members) json.push_back(member_json(member, latest));
-  return json;
-}
-
 void render_lagging(const Report& report, bool colours, std::string& text) {
   for (const auto& member : report.members) {
     if (!member.listed || member.standing == Standing::current) continue;
-    text += "  " + styled(txn::to_string(member.who), style_of(member.standing), colours) + ": " +
+    text += "  " + styled(txn::to_string(member.who), style_of_standing(member.standing), colours) + ": " +
             printable(txn::describe(member, report.latest.get()));
     if (member.why && member.standing != Standing::unknown) text += " (" + printable(member.why->message) + ")";
     text += '\n';
@@ -113,6 +87,32 @@ void render_lagging(const Report& report, bool colours, std::string& text) {
 }
 
 }  // namespace
+
+std::string join(const std::vector<std::string>& parts, const std::string& between) {
+  std::string text;
+  for (const auto& part : parts) text += (text.empty() ? "" : between) + part;
+  return text;
+}
+
+Style style_of_standing(Standing standing) {
+  switch (standing) {
+    case Standing::current: return Style::good;
+    case Standing::unknown:
+    case Standing::diverged:
+    case Standing::ahead: return Style::bad;
+    default: return Style::warning;
+  }
+}
+
+std::string version_text(const txn::EntryPtr& latest) {
+  return latest == nullptr ? "no version yet" : "version " + std::to_string(latest->record.version);
+}
+
+Json members_json(const std::vector<txn::Member>& members, const txn::EntryPtr& latest) {
+  Json json = Json::array();
+  for (const auto& member : members) json.push_back(member_json(member, latest));
+  return json;
+}
 
 std::string plural(std::size_t count, const std::string& noun) {
   return std::to_string(count) + ' ' + noun + (count == 1 ? "" : "s");
@@ -268,164 +268,6 @@ std::string render_instances(const std::vector<plan::Placed>& instances, std::in
                join(endpoints, " ")});
   }
   return table.empty() ? "No instances.\n" : table.render(colours);
-}
-
-namespace {
-
-/// What is known of a participant's version, lag and last contact.
-struct Contacted {
-  std::optional<std::uint64_t> serves;  ///< 0: nothing of k4t's; absent: not known now
-  std::optional<operation::Contact> before;
-  std::optional<operation::Lag> lag;
-};
-
-Contacted contacted(const txn::Member& member, const operation::Status& status) {
-  Contacted known;
-  if (member.seen) known.serves = member.seen->served ? member.seen->served->version : 0;
-  const auto found = status.contacts.find(txn::to_string(member.who));
-  if (found != status.contacts.end()) known.before = found->second;
-  const auto& latest = status.assessment.latest;
-  if (latest != nullptr) known.lag = operation::lag_of(member, *latest, status.decisions);
-  return known;
-}
-
-std::string version_cell(const Contacted& known) {
-  if (known.serves) return *known.serves == 0 ? "-" : std::to_string(*known.serves);
-  return known.before && known.before->version > 0 ? "?, was " + std::to_string(known.before->version) : "?";
-}
-
-std::string contact_cell(const Contacted& known, std::int64_t now_s) {
-  if (known.serves) return "now";
-  return known.before ? human_age(now_s - known.before->at_s) + " ago" : "never";
-}
-
-std::string detail_cell(const txn::Member& member, const Contacted& known, const operation::Status& status) {
-  std::string text = txn::describe(member, status.assessment.latest.get());
-  if (!known.lag || known.lag->versions == 0 || !member.listed) return text;
-  text += ", " + plural(known.lag->versions, "version") + " behind";
-  if (known.lag->since_s) text += " since " + utc_time(*known.lag->since_s);
-  return text;
-}
-
-Json status_members_json(const operation::Status& status) {
-  Json all = members_json(status.assessment.members, status.assessment.latest);
-  for (std::size_t i = 0; i < status.assessment.members.size(); ++i) {
-    const auto known = contacted(status.assessment.members[i], status);
-    if (known.serves) all[i]["version"] = *known.serves;
-    if (known.lag) all[i]["versions_behind"] = known.lag->versions;
-    if (known.lag && known.lag->since_s) all[i]["behind_since_s"] = *known.lag->since_s;
-    if (known.serves) {
-      all[i]["last_contact_s"] = status.now_s;
-    } else if (known.before) {
-      all[i]["last_contact_s"] = known.before->at_s;
-      all[i]["last_version"] = known.before->version;
-    }
-  }
-  return all;
-}
-
-Table::Cell state_cell(const plan::NodeView& view) {
-  if (!view.mark) return {"ready", Style::good};
-  return {node_state(view) + ", by " + mark_text(*view.mark), Style::warning};
-}
-
-}  // namespace
-
-std::string render_status(const model::Cluster& cluster, const operation::Status& status, bool colours) {
-  const auto& assessment = status.assessment;
-  std::string text = styled("Cluster " + cluster.name, Style::bold, colours) + "  " + version_text(assessment.latest);
-  if (assessment.latest != nullptr) text += "  txn " + assessment.latest->record.txn.substr(0, 12);
-  text += '\n';
-  if (!assessment.majority && assessment.latest != nullptr) {
-    text +=
-        styled("warning: ", Style::warning, colours) + "too few witnesses answer to know the latest version for sure\n";
-  }
-
-  if (assessment.latest != nullptr) text += render_forced(assessment.latest->state, colours);
-
-  Table members({"MEMBER", "DRIVER", "ADDRESS", "STATE", "VERSION", "LAST CONTACT", "DETAIL"});
-  for (const auto& member : assessment.members) {
-    const auto& things = member.who.group == txn::Group::gateway ? cluster.gateways : cluster.dns;
-    const auto thing =
-        std::find_if(things.begin(), things.end(), [&](const auto& other) { return other.name == member.who.name; });
-    const auto known = contacted(member, status);
-    members.add({txn::to_string(member.who),
-                 thing == things.end() ? "-" : thing->driver,
-                 thing == things.end() ? "-" : thing->address,
-                 {std::string(to_string(member.standing)), style_of(member.standing)},
-                 version_cell(known),
-                 contact_cell(known, status.now_s),
-                 detail_cell(member, known, status)});
-  }
-  text += '\n' + members.render(colours);
-  text += '\n' + render_witnesses(witness_rows(cluster, assessment), colours);
-
-  Table nodes({"NODE", "DRIVER", "STATE", "INSTANCES", "CPU", "MEMORY"});
-  for (const auto& view : status.nodes) {
-    const auto node = std::find_if(cluster.nodes.begin(), cluster.nodes.end(),
-                                   [&](const model::Node& other) { return other.name == view.name; });
-    const std::string driver = node == cluster.nodes.end() ? "-" : node->driver;
-    if (view.problem) {
-      const std::string state = node_state(view) == "lost" ? "lost: " : "unreachable: ";
-      nodes.add({view.name, driver, {state + view.problem->message, Style::bad}, "?", "?", "?"});
-      continue;
-    }
-    nodes.add({view.name, driver, state_cell(view), std::to_string(view.instances.size()),
-               std::to_string(view.info.cpus), std::to_string(view.info.memory_bytes >> 20) + " MiB"});
-  }
-  text += '\n' + nodes.render(colours);
-
-  if (status.services.empty()) return text + "\nNo services. Declare one in a file and `k4t apply -f FILE`.\n";
-  Table services({"SERVICE", "REPLICAS", "REVISION", "REACHED AT"});
-  for (const auto& service : status.services) {
-    const auto running =
-        std::count_if(status.instances.begin(), status.instances.end(), [&](const plan::Placed& placed) {
-          return placed.service == service.name && placed.phase == runtime::Phase::running;
-        });
-    std::vector<std::string> reached;
-    for (const auto& expose : service.expose) {
-      const std::string host = expose.host.empty() ? service.name + "." + cluster.domain : expose.host;
-      reached.push_back(expose.protocol == gateway::Protocol::http
-                            ? "http://" + host + ":" + std::to_string(expose.listen) + expose.path
-                            : "tcp://" + service.name + "." + cluster.domain + ":" + std::to_string(expose.listen));
-    }
-    const bool full = static_cast<std::uint32_t>(running) == service.replicas;
-    services.add(
-        {service.name,
-         {std::to_string(running) + "/" + std::to_string(service.replicas), full ? Style::good : Style::warning},
-         plan::revision_of(service),
-         join(reached, " ")});
-  }
-  return text + '\n' + services.render(colours);
-}
-
-Json status_json(const model::Cluster& cluster, const operation::Status& status) {
-  Json nodes = Json::array();
-  for (const auto& view : status.nodes) {
-    Json node{{"name", view.name}, {"state", node_state(view)}};
-    if (view.mark) node["mark"] = *view.mark;
-    if (view.problem) {
-      node["problem"] = view.problem->message;
-    } else {
-      node["info"] = view.info;
-      node["instances"] = view.instances.size();
-    }
-    nodes.push_back(node);
-  }
-  Json json{{"cluster", cluster.name},
-            {"version", status.assessment.latest == nullptr ? 0 : status.assessment.latest->record.version},
-            {"majority", status.assessment.majority},
-            {"unfinished", status.assessment.unfinished || !status.unfinished.empty()},
-            {"members", status_members_json(status)},
-            {"witnesses", witnesses_json(witness_rows(cluster, status.assessment))},
-            {"nodes", nodes},
-            {"services", status.services},
-            {"instances", status.instances}};
-  if (const auto& latest = status.assessment.latest) {
-    json["txn"] = latest->record.txn;
-    if (latest->state.forced) json["forced"] = *latest->state.forced;
-  }
-  return json;
 }
 
 }  // namespace k4t::cli

@@ -18,12 +18,16 @@ Json preview_json(const operation::Preview& preview);
 std::string render_report(const operation::Report& report, bool colours);
 Json report_json(const operation::Report& report);
 
-/// `k4t status`.
-std::string render_status(const model::Cluster& cluster, const operation::Status& status, bool colours);
-Json status_json(const model::Cluster& cluster, const operation::Status& status);
-
 /// `k4t ps`. `now_s` is Unix time.
 std::string render_instances(const std::vector<plan::Placed>& instances, std::int64_t now_s, bool colours);
+
+/// Participants as seen beside `latest`.
+Json members_json(const std::vector<txn::Member>& members, const txn::EntryPtr& latest);
+Style style_of_standing(txn::Standing standing);
+/// "version 5", "no version yet".
+std::string version_text(const txn::EntryPtr& latest);
+
+std::string join(const std::vector<std::string>& parts, const std::string& between);
 
 /// "1 node", "2 nodes".
 std::string plural(std::size_t count, const std::string& noun);

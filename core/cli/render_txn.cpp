@@ -263,25 +263,29 @@ std::vector<WitnessRow> witness_rows(const model::Cluster& cluster, const txn::A
   return rows;
 }
 
-std::string render_witnesses(const std::vector<WitnessRow>& rows, bool colours) {
-  Table table({"WITNESS", "HOST", "FOLDER", "ROLE", "STATE", "PROMISED", "VOTE"});
-  for (const auto& row : rows) {
-    const Style look = row.state == "answers" ? Style::good : row.state == "not asked" ? Style::plain : Style::bad;
-    std::string promised = "-";
-    std::string vote = "-";
-    if (row.shown) {
-      promised = std::to_string(row.shown->promised.counter) + " to " + txn::describe_holder(row.shown->holder) +
-                 (row.shown->open ? ", open" : "");
-      if (row.shown->vote) vote = "version " + std::to_string(row.shown->vote->version);
-    }
-    table.add({row.at.id,
-               row.at.host,
-               row.at.dns ? "in DNS, by " + *row.at.dns : row.at.path,
-               row.role,
-               {row.why.empty() ? row.state : row.state + ": " + row.why, look},
-               promised,
-               vote});
+Table witness_table() { return Table({"WITNESS", "HOST", "FOLDER", "ROLE", "STATE", "PROMISED", "VOTE"}); }
+
+Table::Row witness_cells(const WitnessRow& row) {
+  const Style look = row.state == "answers" ? Style::good : row.state == "not asked" ? Style::plain : Style::bad;
+  std::string promised = "-";
+  std::string vote = "-";
+  if (row.shown) {
+    promised = std::to_string(row.shown->promised.counter) + " to " + txn::describe_holder(row.shown->holder) +
+               (row.shown->open ? ", open" : "");
+    if (row.shown->vote) vote = "version " + std::to_string(row.shown->vote->version);
   }
+  return {row.at.id,
+          row.at.host,
+          row.at.dns ? "in DNS, by " + *row.at.dns : row.at.path,
+          row.role,
+          {row.why.empty() ? row.state : row.state + ": " + row.why, look},
+          promised,
+          vote};
+}
+
+std::string render_witnesses(const std::vector<WitnessRow>& rows, bool colours) {
+  Table table = witness_table();
+  for (const auto& row : rows) table.add(witness_cells(row));
   return table.render(colours);
 }
 

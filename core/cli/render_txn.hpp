@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/console.hpp"
 #include "operation/transactions.hpp"
 
 /// What the commands about the redo log, the witnesses and differences show, as text and as JSON. Pure.
@@ -34,6 +35,9 @@ struct WitnessRow {
 };
 std::vector<WitnessRow> witness_rows(const model::Cluster& cluster, const txn::Assessment& assessment);
 std::string render_witnesses(const std::vector<WitnessRow>& rows, bool colours);
+/// The table that it is, for rows that come one by one.
+Table witness_table();
+Table::Row witness_cells(const WitnessRow& row);
 Json witnesses_json(const std::vector<WitnessRow>& rows);
 
 /// What a user is to read before history is forced.

@@ -43,7 +43,8 @@ class Master::Impl {
   Result<Report> drain(const std::vector<std::string>& nodes, const std::string& why, const ApplyOptions& options);
   Result<Report> repair(const std::vector<std::string>& nodes, const std::string& why, const ApplyOptions& options);
   Result<Report> sync(bool repair);
-  Result<Status> status();
+  Result<Status> status(StatusWatcher* watcher);
+  Result<Status> known_status() const;
 
  private:
   /// What became of all that earlier commands left.
@@ -367,18 +368,34 @@ Result<Report> Master::Impl::sync(bool repair) {
   return settled.left ? report_of(settled) : conductor_.report(conductor_.ending_of_members());
 }
 
-Result<Status> Master::Impl::status() {
+/// What the store tells, before anybody is asked.
+Result<Status> Master::Impl::known_status() const {
   Status status;
   K4T_ASSIGN(status.services, env_.store.services());
   K4T_ASSIGN(status.unfinished, env_.store.unfinished_operations());
+  K4T_ASSIGN(status.decisions, decisions(env_.store));
+  K4T_ASSIGN(status.contacts, contacts(env_.store));
+  for (const auto& node : env_.fleet.nodes()) {
+    status.nodes.emplace_back();
+    status.nodes.back().name = node->config().name;
+  }
+  K4T_TRY(add_marks(env_, status.nodes));
+  status.now_s = env_.now_s();
+  return status;
+}
+
+Result<Status> Master::Impl::status(StatusWatcher* watcher) {
+  K4T_ASSIGN(Status status, known_status());
+  if (watcher != nullptr) watcher->on_begin(status);
+  const auto on_read = [&](const plan::NodeView& view) {
+    if (watcher != nullptr) watcher->on_node(view);
+  };
   // Side by side, so that silent machines of both kinds cost no more than one.
-  auto nodes = std::async(std::launch::async, [this] { return read_nodes(env_); });
-  K4T_ASSIGN(status.assessment, run_.look());
+  auto nodes = std::async(std::launch::async, [&] { return read_nodes(env_, on_read); });
+  K4T_ASSIGN(status.assessment, run_.look(watcher));
   status.nodes = nodes.get();
   K4T_TRY(add_marks(env_, status.nodes));
   status.instances = placed_instances(env_, status.nodes);
-  K4T_ASSIGN(status.decisions, decisions(env_.store));
-  K4T_ASSIGN(status.contacts, contacts(env_.store));
   status.now_s = env_.now_s();
   const auto noted = env_.store.atomically([&]() -> Result<void> {
     K4T_TRY(remember(env_, status.nodes));
@@ -405,6 +422,6 @@ Result<Report> Master::repair(const std::vector<std::string>& nodes, const std::
   return impl_->repair(nodes, why, options);
 }
 Result<Report> Master::sync(bool repair) { return impl_->sync(repair); }
-Result<Status> Master::status() { return impl_->status(); }
+Result<Status> Master::status(StatusWatcher* watcher) { return impl_->status(watcher); }
 
 }  // namespace k4t::operation

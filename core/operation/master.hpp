@@ -6,9 +6,8 @@
 #include <vector>
 
 #include "operation/environment.hpp"
-#include "operation/history.hpp"
+#include "operation/status.hpp"
 #include "plan/plan.hpp"
-#include "txn/runner.hpp"
 
 /// The master's user-level commands, end to end: plan → journal → new instances, healthy → one transaction on gateways
 /// and DNS servers → old instances drained and removed. Each step can be killed; the next command finishes what was
@@ -73,18 +72,6 @@ struct ApplyOptions {
   std::function<bool(const Preview&)> confirm;
 };
 
-/// What `status` shows.
-struct Status {
-  std::vector<model::Service> services;
-  std::vector<plan::NodeView> nodes;
-  std::vector<plan::Placed> instances;
-  txn::Assessment assessment;
-  std::vector<store::Operation> unfinished;
-  std::vector<Decision> decisions;
-  Contacts contacts;         ///< before this look
-  store::Seconds now_s = 0;  ///< 0: no ages are known
-};
-
 /// One life of the master. Not thread-safe.
 class Master {
  public:
@@ -115,8 +102,8 @@ class Master {
   /// Brings participants that have returned to the latest version; with `repair` also those whose content drifted.
   Result<Report> sync(bool repair);
 
-  /// Reads everything; changes nothing.
-  Result<Status> status();
+  /// Reads everything; changes nothing. `watcher`: nullptr, or told meanwhile.
+  Result<Status> status(StatusWatcher* watcher = nullptr);
 
  private:
   class Impl;

@@ -229,11 +229,15 @@ plan::NodeView read_node(const Environment& environment, drivers::NodeClient& no
 
 }  // namespace
 
-std::vector<plan::NodeView> read_nodes(const Environment& environment) {
+std::vector<plan::NodeView> read_nodes(const Environment& environment,
+                                       const std::function<void(const plan::NodeView&)>& on_read) {
   std::vector<drivers::NodeClient*> nodes;
   for (const auto& node : environment.fleet.nodes()) nodes.push_back(node.get());
-  return platform::parallel_map(nodes, most_reads,
-                                [&](drivers::NodeClient* node) { return read_node(environment, *node); });
+  return platform::parallel_map(nodes, most_reads, [&](drivers::NodeClient* node) {
+    auto view = read_node(environment, *node);
+    if (on_read) on_read(view);
+    return view;
+  });
 }
 
 void read_again(const Environment& environment, std::vector<plan::NodeView>& views) {

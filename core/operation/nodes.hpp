@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,8 +17,9 @@ namespace k4t::operation {
 inline constexpr std::size_t most_reads = 1024;
 
 /// Reads all nodes at once, each within its own deadline. A node that cannot be read is there with its problem. Marks
-/// are not filled in.
-std::vector<plan::NodeView> read_nodes(const Environment& environment);
+/// are not filled in. `on_read` is called with each as soon as it is read, from several threads.
+std::vector<plan::NodeView> read_nodes(const Environment& environment,
+                                       const std::function<void(const plan::NodeView&)>& on_read = nullptr);
 
 /// Asks those that could not be read once more.
 void read_again(const Environment& environment, std::vector<plan::NodeView>& views);

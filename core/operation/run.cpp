@@ -6,6 +6,7 @@
 #include "k4t/digest.hpp"
 #include "operation/force.hpp"
 #include "operation/history.hpp"
+#include "operation/status.hpp"
 #include "plan/routing.hpp"
 #include "platform/steps.hpp"
 
@@ -71,10 +72,21 @@ class Run::Relay final : public txn::Listener {
   }
   void on_note_failed(const Error& error) override { reporter_.warning("the redo log's local copy: " + error.message); }
   void on_log(LogLevel level, std::string_view text) override { reporter_.log(level, std::string(text)); }
+  void on_decided(const txn::Assessment& assessment) override {
+    if (watcher_ != nullptr) watcher_->on_decided(assessment);
+  }
+  void on_peeked(const txn::Peeked& witness) override {
+    if (watcher_ != nullptr) watcher_->on_witness(witness);
+  }
+  void on_observed(const txn::Member& member) override {
+    if (watcher_ != nullptr) watcher_->on_member(member);
+  }
   void expect_fresh(std::set<std::string> ids) { fresh_ = std::move(ids); }
+  void watch_for(StatusWatcher* watcher) { watcher_ = watcher; }
 
  private:
   Reporter& reporter_;
+  StatusWatcher* watcher_ = nullptr;
   std::set<std::string> fresh_;  ///< witnesses whose register was never made
 };
 
@@ -130,10 +142,12 @@ Result<void> Run::keep(const txn::Note& note) {
   });
 }
 
-Result<txn::Assessment> Run::look() {
+Result<txn::Assessment> Run::look(StatusWatcher* watcher) {
   K4T_ASSIGN(auto with, settings());
-  txn::Runner reader(ports_, std::move(with), {.listener = relay_.get()});
-  return reader.inspect();
+  relay_->watch_for(watcher);
+  Result<txn::Assessment> seen = txn::Runner(ports_, std::move(with), {.listener = relay_.get()}).inspect();
+  relay_->watch_for(nullptr);
+  return seen;
 }
 
 Result<txn::Assessment> Run::assess() {

@@ -21,6 +21,8 @@ bool lags(const txn::Member& member);
 /// Names as messages list them: "a, b, c".
 std::string listed(const std::vector<std::string>& ids);
 
+class StatusWatcher;
+
 /// A command's part in the commit protocol: one claim on the witnesses, made when something is first changed and closed
 /// when the command ends. Not thread-safe.
 class Run {
@@ -31,8 +33,8 @@ class Run {
   /// What can be said without claiming. UNAVAILABLE: too few witnesses answer to say anything. CONFLICT: the witnesses
   /// know nothing and a participant does.
   Result<txn::Assessment> assess();
-  /// The same for people to look at, whatever answers.
-  Result<txn::Assessment> look();
+  /// The same for people to look at, whatever answers. `watcher`, where there is one, is told of it meanwhile.
+  Result<txn::Assessment> look(StatusWatcher* watcher = nullptr);
 
   /// Claims, or observes the participants again where the claim is held already. A run that has ended is followed by a
   /// new one under a new id.

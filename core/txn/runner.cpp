@@ -132,6 +132,19 @@ Reply carry_out(ParticipantPort& port, const action::Abort& what, const CallOpti
   return as_reply(stepped("abort " + to_string(what.at), [&] { return port.abort(what.txn, options); }));
 }
 
+bool same(const EntryPtr& a, const EntryPtr& b) {
+  return a == b || (a != nullptr && b != nullptr && a->record.txn == b->record.txn);
+}
+
+/// More than half of all show one vote, and none that answered a higher one.
+bool agree(const std::vector<Peeked>& peeked) {
+  const auto best = assess(peeked, {}).best;
+  const auto showing = std::count_if(peeked.begin(), peeked.end(), [&](const Peeked& one) {
+    return best && one.shown && one.shown->has_value() && (*one.shown)->vote == best;
+  });
+  return 2 * static_cast<std::size_t>(showing) > peeked.size();
+}
+
 }  // namespace
 
 class Runner::Impl {
@@ -256,10 +269,12 @@ class Runner::Impl {
   }
 
   // For inspect().
-  void peek_all(const std::vector<model::Witness>& witnesses, std::vector<Peeked>& peeked);
+  void start_peeking(const std::vector<model::Witness>& witnesses, std::vector<Peeked>& peeked);
   EntryPtr find_record(const std::string& txn, const std::vector<Peeked>& peeked);
   std::vector<EntryPtr> find_records(std::vector<Peeked>& peeked);
-  std::vector<Member> observe_members(const EntryPtr& latest);
+  Assessment judge(std::vector<Peeked>& peeked);
+  std::vector<Member> members_beside(const EntryPtr& latest) const;
+  void observe_members(const EntryPtr& latest, std::vector<Member>& members);
 
   Ports& ports_;
   const Settings settings_;
@@ -270,7 +285,8 @@ class Runner::Impl {
   Workers workers_;  // last: its threads end before anything that they use
 };
 
-void Runner::Impl::peek_all(const std::vector<model::Witness>& witnesses, std::vector<Peeked>& peeked) {
+/// `peeked` outlives the peeking.
+void Runner::Impl::start_peeking(const std::vector<model::Witness>& witnesses, std::vector<Peeked>& peeked) {
   for (const auto& witness : witnesses) {
     const bool known =
         std::any_of(peeked.begin(), peeked.end(), [&](const Peeked& one) { return one.at.id == witness.id; });
@@ -278,13 +294,16 @@ void Runner::Impl::peek_all(const std::vector<model::Witness>& witnesses, std::v
     const std::size_t slot = peeked.size();
     peeked.push_back(Peeked{witness, no_answer("witness " + witness.id)});
     const auto port = ports_.witness(witness);
-    Workers::Job job = [port, slot, &peeked](const CallOptions& options) -> Workers::Completion {
+    Workers::Job job = [this, port, slot, &peeked](const CallOptions& options) -> Workers::Completion {
       auto shown = port ? (*port)->peek(options) : Result<std::optional<model::WitnessRegister>>(port.error());
-      return [slot, &peeked, shown = std::move(shown)] { peeked[slot].shown = shown; };
+      return [this, slot, &peeked, shown = std::move(shown)] {
+        peeked[slot].shown = shown;
+        listener().on_peeked(peeked[slot]);
+      };
     };
-    workers_.submit(options_.deadlines.witness, std::move(job), [] {});
+    workers_.submit(options_.deadlines.witness, std::move(job),
+                    [this, slot, &peeked] { listener().on_peeked(peeked[slot]); });
   }
-  drain();
 }
 
 EntryPtr Runner::Impl::find_record(const std::string& txn, const std::vector<Peeked>& peeked) {
@@ -297,15 +316,17 @@ EntryPtr Runner::Impl::find_record(const std::string& txn, const std::vector<Pee
     if (found || !one.shown || !one.shown->has_value()) continue;
     const auto port = ports_.witness(one.at);
     if (!port) continue;
-    Workers::Job job = [port, txn, &found](const CallOptions& options) -> Workers::Completion {
+    bool over = false;
+    Workers::Job job = [port, txn, &found, &over](const CallOptions& options) -> Workers::Completion {
       auto record = (*port)->fetch(txn, options);
-      return [record = std::move(record), txn, &found] {
+      return [record = std::move(record), txn, &found, &over] {
+        over = true;
         if (!record || record->txn != txn) return;
         if (auto entry = read_record(*record)) found = *entry;
       };
     };
-    workers_.submit(options_.deadlines.witness, std::move(job), [] {});
-    drain();
+    workers_.submit(options_.deadlines.witness, std::move(job), [&over] { over = true; });
+    while (!over) workers_.step();
   }
   return found;
 }
@@ -320,8 +341,9 @@ std::vector<EntryPtr> Runner::Impl::find_records(std::vector<Peeked>& peeked) {
     if (!entry) return {};
     records.assign(1, entry);
     const std::size_t before = peeked.size();
-    for (const auto& set : deciding_sets(entry->state)) peek_all(set, peeked);
+    for (const auto& set : deciding_sets(entry->state)) start_peeking(set, peeked);
     if (peeked.size() == before) break;
+    drain();
   }
   if (assess(peeked, records).unfinished && !records.front()->record.base.empty()) {
     if (auto base = find_record(records.front()->record.base, peeked)) records.push_back(base);
@@ -329,7 +351,18 @@ std::vector<EntryPtr> Runner::Impl::find_records(std::vector<Peeked>& peeked) {
   return records;
 }
 
-std::vector<Member> Runner::Impl::observe_members(const EntryPtr& latest) {
+/// What is decided stays so whatever the silent ones say: they are waited for only where the others do not settle it.
+Assessment Runner::Impl::judge(std::vector<Peeked>& peeked) {
+  while (!agree(peeked) && workers_.step()) {
+  }
+  Assessment result = assess(peeked, find_records(peeked));
+  if (result.latest != nullptr && !result.unfinished) return result;
+  drain();
+  return assess(peeked, find_records(peeked));
+}
+
+/// Those that `latest` lists and those that are configured, unknown as yet.
+std::vector<Member> Runner::Impl::members_beside(const EntryPtr& latest) const {
   std::set<Participant> listed;
   if (latest) {
     for (const auto& name : latest->state.gateway_members) listed.insert({Group::gateway, name});
@@ -343,25 +376,29 @@ std::vector<Member> Runner::Impl::observe_members(const EntryPtr& latest) {
   for (const auto& who : all) {
     members.push_back({who, listed.contains(who), Standing::unknown, {}, no_answer(to_string(who))});
   }
-  for (std::size_t slot = 0; slot < members.size(); ++slot) {
-    const auto port = ports_.participant(members[slot].who);
-    Workers::Job job = [this, port, latest, slot, &members](const CallOptions& options) -> Workers::Completion {
+  return members;
+}
+
+/// Returns when all that was under way has ended, peeks too.
+void Runner::Impl::observe_members(const EntryPtr& latest, std::vector<Member>& members) {
+  for (auto& member : members) {
+    const auto port = ports_.participant(member.who);
+    Workers::Job job = [this, port, latest, &member](const CallOptions& options) -> Workers::Completion {
       auto seen = port ? (*port)->observe(latest.get(), options) : Result<Observation>(port.error());
-      return [this, seen = std::move(seen), latest, slot, &members] {
-        Member& member = members[slot];
+      return [this, seen = std::move(seen), latest, &member] {
         member.why.reset();
-        if (!seen) {
+        if (seen) {
+          member.seen = *seen;
+          member.standing = standing_of(settings_.cluster, latest.get(), member.who, *seen);
+        } else {
           member.why = seen.error();
-          return;
         }
-        member.seen = *seen;
-        member.standing = standing_of(settings_.cluster, latest.get(), member.who, *seen);
+        listener().on_observed(member);
       };
     };
-    workers_.submit(options_.deadlines.observe, std::move(job), [] {});
+    workers_.submit(options_.deadlines.observe, std::move(job), [this, &member] { listener().on_observed(member); });
   }
   drain();
-  return members;
 }
 
 void Runner::Impl::sweep_stages() {
@@ -383,10 +420,18 @@ void Runner::Impl::sweep_stages() {
 
 Assessment Runner::Impl::inspect() {
   std::vector<Peeked> peeked;
-  peek_all(settings_.witnesses, peeked);
-  const std::vector<EntryPtr> records = find_records(peeked);
-  Assessment result = assess(peeked, records);
-  result.members = observe_members(result.latest);
+  start_peeking(settings_.witnesses, peeked);
+  Assessment result = judge(peeked);
+  for (bool again = true; again;) {
+    result.members = members_beside(result.latest);
+    listener().on_decided(result);
+    auto members = std::move(result.members);
+    observe_members(result.latest, members);
+    const EntryPtr judged_against = result.latest;
+    result = assess(peeked, find_records(peeked));
+    again = !same(judged_against, result.latest);
+    result.members = std::move(members);
+  }
   return result;
 }
 

@@ -23,6 +23,16 @@ class Listener {
   virtual void on_witness(const std::string& /*id*/, std::string_view /*what*/, std::string_view /*why*/) {}
   /// The master's own note could not be kept; the run goes on.
   virtual void on_note_failed(const Error& /*error*/) {}
+  // Of inspect(): each thing as soon as it is known.
+
+  /// What the witnesses decided is known, or will not be. `members` are those that are going to be observed, unknown as
+  /// yet. Again, should another run decide something meanwhile.
+  virtual void on_decided(const Assessment& /*assessment*/) {}
+  /// The last word of one of the witnesses, before on_decided or after.
+  virtual void on_peeked(const Peeked& /*witness*/) {}
+  /// After on_decided.
+  virtual void on_observed(const Member& /*member*/) {}
+
   /// Driver messages, from any of the runner's threads.
   virtual void on_log(LogLevel /*level*/, std::string_view /*text*/) {}
 };
@@ -53,7 +63,8 @@ class Runner {
   Runner& operator=(const Runner&) = delete;
 
   /// Without claiming anything: peeks at `witnesses` (and those that their records name) and observes the configured
-  /// and listed participants. Changes nothing.
+  /// and listed participants, which does not wait for witnesses that are silent where the others show what is decided.
+  /// Changes nothing.
   Assessment inspect();
 
   /// Claims, finishes what another run left, observes. An error is the reason of lost or failed.

@@ -1,4 +1,5 @@
 #include "cli/render.hpp"
+#include "cli/render_status.hpp"
 
 #include <gtest/gtest.h>
 

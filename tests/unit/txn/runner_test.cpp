@@ -1,5 +1,6 @@
 #include "txn/runner.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -65,6 +66,54 @@ class FakeParticipant : public ParticipantPort {
   bool invalid = false;
   bool fails_commit = false;
   bool loses_stage = false;
+};
+
+/// A witness that answers a peek only once it is told to, or its caller gives up.
+class LateWitness final : public WitnessPort {
+ public:
+  LateWitness(WitnessPort& behind, const std::atomic<bool>& may_answer) : behind_(behind), may_answer_(may_answer) {}
+  Result<WitnessAnswer> claim(const ClaimRequest& request, const CallOptions& options) override {
+    return behind_.claim(request, options);
+  }
+  Result<WitnessAnswer> vote(const model::Epoch& epoch, const model::Record& record,
+                             const CallOptions& options) override {
+    return behind_.vote(epoch, record, options);
+  }
+  Result<std::optional<model::WitnessRegister>> peek(const CallOptions& options) override {
+    while (!may_answer_) {
+      if (options.sink->cancelled()) return Error{Status::deadline, "gave up", {}};
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return behind_.peek(options);
+  }
+  Result<model::Record> fetch(const std::string& txn, const CallOptions& options) override {
+    return behind_.fetch(txn, options);
+  }
+  Result<void> close(const model::Epoch& epoch, const CallOptions& options) override {
+    return behind_.close(epoch, options);
+  }
+
+ private:
+  WitnessPort& behind_;
+  const std::atomic<bool>& may_answer_;
+};
+
+/// Notes in which order inspect() learns things.
+class Sight final : public Listener {
+ public:
+  void on_decided(const Assessment& assessment) override {
+    heard.push_back(assessment.latest == nullptr ? "decided nothing"
+                                                 : "decided " + std::to_string(assessment.latest->record.version));
+    expected = assessment.members.size();
+  }
+  void on_peeked(const Peeked& witness) override { heard.push_back(witness.at.id); }
+  void on_observed(const Member& member) override {
+    heard.push_back(to_string(member.who) + " " + std::string(to_string(member.standing)));
+    if (--expected == 0 && when_observed) when_observed();
+  }
+  std::vector<std::string> heard;
+  std::size_t expected = 0;
+  std::function<void()> when_observed;
 };
 
 class RunnerTest : public ::testing::Test, public Ports {
@@ -180,6 +229,46 @@ TEST_F(RunnerTest, AChangeIsDecidedAndServedByAll) {
   EXPECT_FALSE(seen.open_claim);
   ASSERT_TRUE(seen.latest);
   EXPECT_EQ(seen.latest->record.txn, second->txn);
+}
+
+TEST_F(RunnerTest, ASilentWitnessDelaysNothingThatTheOthersSettle) {
+  {
+    auto run = begun("a");
+    ASSERT_EQ(run->propose(state("one"))->verdict, Verdict::decided);
+    run->close();
+  }
+  for (const bool known : {false, true}) {
+    std::atomic<bool> may_answer = false;
+    const auto file = std::exchange(files_["w1"], nullptr);
+    files_["w1"] = std::make_unique<LateWitness>(*file, may_answer);
+    Sight sight;
+    sight.when_observed = [&] { may_answer = true; };
+    RunnerOptions options;
+    options.listener = &sight;
+    auto with = settings("b");
+    if (known) with.known_records = decided_;
+    const auto seen = Runner(*this, with, options).inspect();
+    EXPECT_TRUE(may_answer);
+    EXPECT_THAT(sight.heard, ::testing::UnorderedElementsAre("w2", "w3", "decided 1", "gateway gw1 current",
+                                                             "gateway gw2 current", "dns dns1 current", "w1"));
+    EXPECT_EQ(sight.heard.back(), "w1");
+    EXPECT_TRUE(seen.silent_witnesses.empty()) << "it is waited for in the end";
+    EXPECT_EQ(seen.members.size(), 3U);
+    files_["w1"] = std::make_unique<drivers::FileWitness>(transport::local_host(), "demo", place("w1"));
+  }
+}
+
+TEST_F(RunnerTest, WhereTheOthersDoNotSettleItAllWitnessesAreWaitedFor) {
+  auto run = begun("a");
+  const auto record = model::make_record("", 1, state("left behind"));
+  ASSERT_TRUE(files_["w2"]->vote(run->coordinator().epoch(), record, {})->granted);
+  Sight sight;
+  RunnerOptions options;
+  options.listener = &sight;
+  const auto seen = Runner(*this, settings("b"), options).inspect();
+  EXPECT_TRUE(seen.unfinished);
+  ASSERT_GT(sight.heard.size(), 3U);
+  EXPECT_EQ(sight.heard.at(3), "decided nothing");
 }
 
 TEST_F(RunnerTest, AnInvalidStateIsDroppedAndNothingHasChanged) {
