@@ -40,16 +40,14 @@ constexpr std::chrono::milliseconds order_patience{500};
 
 /// Reads everything, and prints meanwhile what is known; as JSON at the end only.
 Result<operation::Status> look(Session& session, Progress& reporter, operation::Master& master, bool even_unfinished) {
+  reporter.rest();
   if (session.globals().json) return master.status();
-  const auto write = [&](const std::string& text) {
-    reporter.aside([&] {
-      put(stdout, text);
-      std::fflush(stdout);
-    });
+  const auto write = [](const std::string& text) {
+    put(stdout, text);
+    std::fflush(stdout);
   };
   StatusPrinter printer(session.cluster(), terminal_of(stdout).colours, even_unfinished, order_patience, write);
   auto status = master.status(&printer);
-  reporter.rest();
   if (status && (even_unfinished || !status->assessment.unfinished)) printer.finish(*status);
   return status;
 }

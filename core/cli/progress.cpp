@@ -74,11 +74,6 @@ void Progress::told(const std::string& warning) {
   is_new(warning);
 }
 
-void Progress::aside(const std::function<void()>& write) {
-  const std::scoped_lock lock(mutex_);
-  write();
-}
-
 std::string human_bytes(std::uint64_t bytes) {
   constexpr std::array<const char*, 5> units{"B", "kB", "MB", "GB", "TB"};
   auto value = static_cast<double>(bytes);
@@ -241,21 +236,11 @@ void LiveReporter::finish_block() {
   drawn_ = 0;
 }
 
-void LiveReporter::wipe() {
-  if (drawn_ > 0) write("\x1b[" + std::to_string(drawn_) + "A\x1b[J");
-  drawn_ = 0;
-}
-
 void LiveReporter::print_above(const std::string& line) {
-  wipe();
-  write(line + '\n');
-  if (!block_.empty()) redraw();
-}
-
-void LiveReporter::aside(const std::function<void()>& write) {
-  const std::scoped_lock lock(mutex_);
-  wipe();
-  write();
+  std::string text;
+  if (drawn_ > 0) text += "\x1b[" + std::to_string(drawn_) + "A\x1b[J";
+  drawn_ = 0;
+  write(text + line + '\n');
   if (!block_.empty()) redraw();
 }
 

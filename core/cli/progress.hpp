@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -33,8 +32,6 @@ class Progress : public operation::Reporter {
   void told(const std::string& warning);
   /// Others are about to write on the terminal: what is on it stays as it is.
   virtual void rest() {}
-  /// Calls `write`, which writes whole lines on the terminal: what changes in place stays below them.
-  virtual void aside(const std::function<void()>& write);
 
  protected:
   /// `level`: the least log level that is shown. Anything below a warning shows every step too.
@@ -74,7 +71,6 @@ class LiveReporter final : public Progress {
   LiveReporter(std::FILE* out, Terminal terminal, LogLevel level) : Progress(out, level), terminal_(terminal) {}
   ~LiveReporter() override;
   void rest() override;
-  void aside(const std::function<void()>& write) override;
   void stage(const std::string& what) override;
   void happening(const operation::Happening& happening) override;
   void warning(const std::string& text) override;
@@ -85,7 +81,6 @@ class LiveReporter final : public Progress {
   void finish_block();
   void redraw();
   void print_above(const std::string& line);
-  void wipe();
   void write(const std::string& text);
   [[nodiscard]] std::string line_of(const operation::Happening& happening) const;
 

@@ -230,12 +230,10 @@ INSTANTIATE_TEST_SUITE_P(Machines, SilentMachine, ::testing::Values("n1", "n2", 
                          [](const auto& each) { return std::string(each.param); });
 
 TEST(StatusPrinter, LeavesAnUnfinishedVoteToTheNextLook) {
-  const testing::Scratch scratch;
-  operation::Lab lab(scratch.path());
+  const model::Cluster cluster;
   Screen screen;
   for (const bool even_unfinished : {false, true}) {
-    StatusPrinter printer(lab.cluster, false, even_unfinished, 1h,
-                          [&](const std::string& text) { screen.print(text); });
+    StatusPrinter printer(cluster, false, even_unfinished, 1h, [&](const std::string& text) { screen.print(text); });
     printer.on_begin({});
     txn::Assessment assessment;
     assessment.unfinished = true;
