@@ -42,13 +42,19 @@ constexpr std::chrono::milliseconds order_patience{500};
 Result<operation::Status> look(Session& session, Progress& reporter, operation::Master& master, bool even_unfinished) {
   reporter.rest();
   if (session.globals().json) return master.status();
-  const auto write = [](const std::string& text) {
+  bool printed = false;
+  const auto write = [&](const std::string& text) {
+    printed = true;
     put(stdout, text);
     std::fflush(stdout);
   };
   StatusPrinter printer(session.cluster(), terminal_of(stdout).colours, even_unfinished, order_patience, write);
   auto status = master.status(&printer);
-  if (status && (even_unfinished || !status->assessment.unfinished)) printer.finish(*status);
+  if (status && (even_unfinished || !status->assessment.unfinished)) {
+    printer.finish(*status);
+  } else if (printed) {
+    write("\n");
+  }
   return status;
 }
 

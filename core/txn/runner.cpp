@@ -136,13 +136,13 @@ bool same(const EntryPtr& a, const EntryPtr& b) {
   return a == b || (a != nullptr && b != nullptr && a->record.txn == b->record.txn);
 }
 
-/// More than half of all show one vote, and none that answered a higher one.
+/// More than half show one vote and none that answered a higher one; or more than half answered and none ever voted.
 bool agree(const std::vector<Peeked>& peeked) {
   const auto best = assess(peeked, {}).best;
-  const auto showing = std::count_if(peeked.begin(), peeked.end(), [&](const Peeked& one) {
-    return best && one.shown && one.shown->has_value() && (*one.shown)->vote == best;
+  const auto agreeing = std::count_if(peeked.begin(), peeked.end(), [&](const Peeked& one) {
+    return one.shown && (!best || (one.shown->has_value() && (*one.shown)->vote == best));
   });
-  return 2 * static_cast<std::size_t>(showing) > peeked.size();
+  return 2 * static_cast<std::size_t>(agreeing) > peeked.size();
 }
 
 }  // namespace
@@ -356,7 +356,7 @@ Assessment Runner::Impl::judge(std::vector<Peeked>& peeked) {
   while (!agree(peeked) && workers_.step()) {
   }
   Assessment result = assess(peeked, find_records(peeked));
-  if (result.latest != nullptr && !result.unfinished) return result;
+  if (!result.unfinished) return result;
   drain();
   return assess(peeked, find_records(peeked));
 }

@@ -106,13 +106,17 @@ class Sight final : public Listener {
                                                  : "decided " + std::to_string(assessment.latest->record.version));
     expected = assessment.members.size();
   }
-  void on_peeked(const Peeked& witness) override { heard.push_back(witness.at.id); }
+  void on_peeked(const Peeked& witness) override {
+    heard.push_back(witness.at.id);
+    if (when_peeked) when_peeked();
+  }
   void on_observed(const Member& member) override {
     heard.push_back(to_string(member.who) + " " + std::string(to_string(member.standing)));
     if (--expected == 0 && when_observed) when_observed();
   }
   std::vector<std::string> heard;
   std::size_t expected = 0;
+  std::function<void()> when_peeked;
   std::function<void()> when_observed;
 };
 
@@ -258,17 +262,39 @@ TEST_F(RunnerTest, ASilentWitnessDelaysNothingThatTheOthersSettle) {
   }
 }
 
-TEST_F(RunnerTest, WhereTheOthersDoNotSettleItAllWitnessesAreWaitedFor) {
+TEST_F(RunnerTest, ASilentWitnessDelaysNothingBeforeTheFirstVersion) {
+  std::atomic<bool> may_answer = false;
+  drivers::FileWitness file(transport::local_host(), "demo", place("w1"));
+  files_["w1"] = std::make_unique<LateWitness>(file, may_answer);
+  Sight sight;
+  sight.when_observed = [&] { may_answer = true; };
+  RunnerOptions options;
+  options.listener = &sight;
+  Runner(*this, settings("b"), options).inspect();
+  EXPECT_TRUE(may_answer);
+  ASSERT_EQ(sight.heard.size(), 7U);
+  EXPECT_EQ(sight.heard.at(2), "decided nothing");
+  EXPECT_EQ(sight.heard.back(), "w1");
+}
+
+TEST_F(RunnerTest, WhereTheOthersDoNotSettleItASilentWitnessIsWaitedFor) {
   auto run = begun("a");
   const auto record = model::make_record("", 1, state("left behind"));
   ASSERT_TRUE(files_["w2"]->vote(run->coordinator().epoch(), record, {})->granted);
+  std::atomic<bool> may_answer = false;
+  const auto file = std::exchange(files_["w1"], nullptr);
+  files_["w1"] = std::make_unique<LateWitness>(*file, may_answer);
   Sight sight;
+  sight.when_peeked = [&] { may_answer = sight.heard.size() == 2; };
   RunnerOptions options;
   options.listener = &sight;
   const auto seen = Runner(*this, settings("b"), options).inspect();
   EXPECT_TRUE(seen.unfinished);
   ASSERT_GT(sight.heard.size(), 3U);
+  EXPECT_EQ(sight.heard.at(2), "w1");
   EXPECT_EQ(sight.heard.at(3), "decided nothing");
+  run->close();
+  files_["w1"] = std::make_unique<drivers::FileWitness>(transport::local_host(), "demo", place("w1"));
 }
 
 TEST_F(RunnerTest, AnInvalidStateIsDroppedAndNothingHasChanged) {
