@@ -8,6 +8,8 @@ namespace {
 
 namespace du = k4t::dnsupdate;
 
+constexpr std::size_t questions_ahead = 16;  // BIND works on up to 23 of a connection
+
 struct Options {
   std::uint16_t port = 53;
   std::optional<std::string> zone;
@@ -73,7 +75,7 @@ Result<std::unique_ptr<dns::Driver>> open(const OpenRequest& request, Call& /*ca
   dnsparticipant::Options wanted;
   wanted.zone = std::move(zone);
   wanted.suffix = request.domain;
-  wanted.endpoint = {request.address, options->port, std::chrono::milliseconds(options->timeout_ms)};
+  wanted.endpoint = {request.address, options->port, std::chrono::milliseconds(options->timeout_ms), questions_ahead};
   wanted.authenticator = std::move(authenticator).value();
   wanted.message_limit_bytes = options->message_limit_bytes;
   return dnsparticipant::make_driver(std::move(wanted));

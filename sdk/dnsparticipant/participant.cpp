@@ -289,11 +289,12 @@ Result<void> Participant::check_served(const Step& step, const Records& answered
 Result<std::size_t> Participant::verify(const Register& target, const std::vector<Step>& steps,
                                         const du::Limits& limits) {
   const std::size_t wanted = steps.size() <= read_back_limit ? steps.size() : sample_size;
-  for (std::size_t i = 0; i < wanted; ++i) {
-    const Step& step = steps[(i + 1) * steps.size() / wanted - 1];  // the last of each share
-    K4T_ASSIGN(const auto answered, zone_.answered(step.key, limits));
-    K4T_TRY(check_served(step, answered));
-  }
+  // The last of each share.
+  const auto sample = [&](std::size_t i) -> const Step& { return steps[(i + 1) * steps.size() / wanted - 1]; };
+  std::set<Key> keys;
+  for (std::size_t i = 0; i < wanted; ++i) keys.insert(sample(i).key);
+  K4T_ASSIGN(const auto answered, zone_.answered(keys, limits));
+  for (std::size_t i = 0; i < wanted; ++i) K4T_TRY(check_served(sample(i), answered));
   K4T_ASSIGN(const auto now, read_register(limits));
   if (now && !now->open() && now->at == target) return wanted;
   return conflict(now);

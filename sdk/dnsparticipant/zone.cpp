@@ -52,7 +52,7 @@ Error Zone::elsewhere(const std::string& why) const {
 
 /// The TXT records at a name of ours, or the certain knowledge that there are none.
 Result<du::Answer> Zone::ask_ours(const std::string& name, const du::Limits& limits) {
-  K4T_ASSIGN(auto answer, client_.query(name, du::type::txt, limits));
+  K4T_ASSIGN(auto answer, client_.query({name, du::type::txt}, limits));
   if (const auto referral = referred_zone(answer)) return elsewhere(name + " is delegated at " + *referral);
   if (!answer.authoritative) return elsewhere("it is not authoritative for " + name);
   if (!answer.records.empty()) return answer;
@@ -99,8 +99,7 @@ Result<Present> Zone::transfer(const du::Limits& limits) {
   return sort_out(records, zone_, suffix_);
 }
 
-Result<void> Zone::look_up_into(Present& present, const Key& key, const du::Limits& limits) {
-  K4T_ASSIGN(const auto answer, client_.query(key.first, key.second, limits));
+Result<void> Zone::note_answer(Present& present, const Key& key, const du::Answer& answer) const {
   if (const auto referral = referred_zone(answer)) {
     present.foreign_roots.insert(*referral);
     return {};
@@ -120,13 +119,22 @@ Result<void> Zone::look_up_into(Present& present, const Key& key, const du::Limi
   return {};
 }
 
+Result<void> Zone::look_up_into(Present& present, const std::set<Key>& keys, const du::Limits& limits) {
+  std::vector<du::Question> questions;
+  for (const auto& [name, type] : keys) questions.push_back({name, type});
+  K4T_ASSIGN(const auto answers, client_.query(questions, limits));
+  auto answer = answers.begin();
+  for (const auto& key : keys) K4T_TRY(note_answer(present, key, *answer++));
+  return {};
+}
+
 Result<void> Zone::note_server_names(Present& present, const du::Limits& limits) {
-  for (const std::string& name : {zone_, suffix_}) {
-    for (const auto type : {du::type::ns, du::type::soa}) {
-      K4T_ASSIGN(const auto answer, client_.query(name, type, limits));
-      for (const auto& record : answer.records) {
-        if (const auto target = du::target_name(record.type, record.rdata)) present.server_names.insert(*target);
-      }
+  const std::vector<du::Question> questions{
+      {zone_, du::type::ns}, {zone_, du::type::soa}, {suffix_, du::type::ns}, {suffix_, du::type::soa}};
+  K4T_ASSIGN(const auto answers, client_.query(questions, limits));
+  for (const auto& answer : answers) {
+    for (const auto& record : answer.records) {
+      if (const auto target = du::target_name(record.type, record.rdata)) present.server_names.insert(*target);
     }
   }
   return {};
@@ -135,7 +143,7 @@ Result<void> Zone::note_server_names(Present& present, const du::Limits& limits)
 Result<Present> Zone::look_up(const std::set<Key>& keys, const du::Limits& limits) {
   Present present;
   K4T_TRY(note_server_names(present, limits));
-  for (const auto& key : keys) K4T_TRY(look_up_into(present, key, limits));
+  K4T_TRY(look_up_into(present, keys, limits));
   return present;
 }
 
@@ -152,9 +160,9 @@ Result<Present> Zone::read(const std::set<Key>& keys, const du::Limits& limits) 
   return look_up(keys, limits);
 }
 
-Result<Records> Zone::answered(const Key& key, const du::Limits& limits) {
+Result<Records> Zone::answered(const std::set<Key>& keys, const du::Limits& limits) {
   Present present;
-  K4T_TRY(look_up_into(present, key, limits));
+  K4T_TRY(look_up_into(present, keys, limits));
   return std::move(present.ours);
 }
 

@@ -31,8 +31,8 @@ class Zone {
   /// whole() where that is possible, else look_up() of `keys`.
   Result<Present> read(const std::set<Key>& keys, const dnsupdate::Limits& limits);
 
-  /// A record set as the server answers it now; `extras`: what else is in its place. Empty data: it does not exist.
-  Result<Records> answered(const Key& key, const dnsupdate::Limits& limits);
+  /// Record sets as the server answers them now, and what else is in their place. Those that do not exist are missing.
+  Result<Records> answered(const std::set<Key>& keys, const dnsupdate::Limits& limits);
 
   enum class Written {
     done,
@@ -58,7 +58,8 @@ class Zone {
   Result<std::set<Key>> read_index(const dnsupdate::Limits& limits);
   Result<dnsupdate::Answer> ask_ours(const std::string& name, const dnsupdate::Limits& limits);
   [[nodiscard]] Error elsewhere(const std::string& why) const;
-  Result<void> look_up_into(Present& present, const Key& key, const dnsupdate::Limits& limits);
+  Result<void> look_up_into(Present& present, const std::set<Key>& keys, const dnsupdate::Limits& limits);
+  Result<void> note_answer(Present& present, const Key& key, const dnsupdate::Answer& answer) const;
   Result<void> note_server_names(Present& present, const dnsupdate::Limits& limits);
 
   std::string zone_;

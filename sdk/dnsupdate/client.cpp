@@ -1,5 +1,6 @@
 #include <openssl/rand.h>
 
+#include <map>
 #include <utility>
 
 #include "connection.hpp"
@@ -28,10 +29,12 @@ Result<std::uint16_t> random_id() {
   return id;
 }
 
-Result<void> check_header(std::string_view message, std::uint16_t id, std::uint16_t opcode) {
+Error not_the_answer() { return Error{Status::unavailable, "the DNS server sent something else than the answer", {}}; }
+
+Result<void> check_header(std::string_view message, std::uint16_t opcode) {
   const Header header = header_of(message);
-  if (header.answer && header.id == id && header.opcode == opcode && !header.truncated) return {};
-  return Error{Status::unavailable, "the DNS server sent something else than the answer", {}};
+  if (header.answer && header.opcode == opcode && !header.truncated) return {};
+  return not_the_answer();
 }
 
 /// Follows the messages of a transfer: it begins and ends with the zone's SOA (RFC 5936 §2.2).
@@ -98,58 +101,85 @@ struct Client::State {
     return authenticator->negotiate(ask, limits);
   }
 
-  using OnMessage = std::function<Result<bool>(std::string_view message)>;
+  /// A request on its way.
+  struct Awaited {
+    std::size_t request = 0;  ///< which of the conversation
+    std::uint16_t opcode = 0;
+    std::unique_ptr<Verifier> verifier;
+  };
+  /// Takes a verified message of the answer to one of the requests; false: no more of them are wanted.
+  using OnMessage = std::function<Result<bool>(std::size_t request, std::string_view message)>;
 
-  /// Sends a request and passes on the verified messages of its answer until `on_message` wants no more.
-  Result<void> converse(std::string request, const Limits& limits, const OnMessage& on_message) {
-    const std::uint16_t id = get_u16(request, 0);
-    const std::uint16_t opcode = header_of(request).opcode;
+  Result<Awaited> send(std::string request, const Limits& limits) {
+    Awaited sent{0, header_of(request).opcode, {}};
+    if (authenticator) {
+      K4T_ASSIGN(sent.verifier, authenticator->sign(request, unix_time_s()));
+    }
+    K4T_TRY(connection->send(request, limits));
+    return sent;
+  }
+
+  Result<void> check_answer(const Awaited& sent, std::string_view message) {
+    K4T_TRY(check_header(message, sent.opcode));
+    if (!sent.verifier) return {};
+    auto verified = sent.verifier->verify(message, unix_time_s());
+    key_forgotten = !verified && sent.verifier->key_forgotten();
+    return verified;
+  }
+
+  /// Sends the requests, some ahead of the answers, which may come in any order (RFC 7766 §7). REQUIRES: different ids.
+  Result<void> converse(std::span<const std::string> requests, const Limits& limits, const OnMessage& on_message) {
     // Whoever gave up before anything was sent shall find nothing changed.
     K4T_TRY(check(limits));
     K4T_TRY(connect(limits));
-    std::unique_ptr<Verifier> verifier;
-    if (authenticator) {
-      K4T_ASSIGN(verifier, authenticator->sign(request, unix_time_s()));
-    }
-    K4T_TRY(connection->send(request, limits));
-    for (bool more = true; more;) {
+    std::map<std::uint16_t, Awaited> awaited;  // by id
+    for (std::size_t next = 0; next < requests.size() || !awaited.empty();) {
+      if (next < requests.size() && awaited.size() < endpoint.ahead_limit) {
+        K4T_ASSIGN(auto sent, send(requests[next], limits));
+        sent.request = next;
+        awaited.emplace(get_u16(requests[next++], 0), std::move(sent));
+        continue;
+      }
       K4T_ASSIGN(const std::string message, connection->receive(limits));
-      K4T_TRY(check_header(message, id, opcode));
-      const auto verified = verifier ? verifier->verify(message, unix_time_s()) : Result<void>();
-      key_forgotten = !verified && verifier->key_forgotten();
-      K4T_TRY(verified);
-      K4T_ASSIGN(more, on_message(message));
+      const auto found = awaited.find(get_u16(message, 0));
+      if (found == awaited.end()) return not_the_answer();
+      K4T_TRY(check_answer(found->second, message));
+      K4T_ASSIGN(const bool more, on_message(found->second.request, message));
+      if (more) continue;
+      if (found->second.verifier) K4T_TRY(found->second.verifier->finish());
+      awaited.erase(found);
     }
-    return verifier ? verifier->finish() : Result<void>();
+    return {};
   }
 
   /// converse() that leaves no connection behind on which a late answer could arrive.
-  Result<void> exchange(std::string request, const Limits& limits, const OnMessage& on_message) {
+  Result<void> exchange(std::span<const std::string> requests, const Limits& limits, const OnMessage& on_message) {
     key_forgotten = false;
-    auto outcome = converse(std::move(request), limits, on_message);
+    auto outcome = converse(requests, limits, on_message);
     if (outcome) return outcome;
     connection.reset();
     return outcome.error().within("DNS server " + where());
   }
 
-  Result<std::string> ask(std::string request, const Limits& limits) {
-    std::string answer;
+  /// One message for each request, all of which are questions or one of which is an update.
+  Result<std::vector<std::string>> ask(std::span<const std::string> requests, const Limits& limits) {
+    std::vector<std::string> answers(requests.size());
     const bool reused = connection != nullptr;
-    const auto keep = [&](std::string_view message) -> Result<bool> {
-      answer = message;
+    const auto keep = [&](std::size_t request, std::string_view message) -> Result<bool> {
+      answers[request] = message;
       return false;
     };
-    const bool question = header_of(request).opcode == opcode_query;
-    auto outcome = exchange(request, limits, keep);
-    // Servers close idle connections, now and then just when we write. A question can be asked again, an update only
+    const bool questions = header_of(requests.front()).opcode == opcode_query;
+    auto outcome = exchange(requests, limits, keep);
+    // Servers close idle connections, now and then just when we write. Questions can be asked again, an update only
     // where the server could not even tell that it was ours.
-    const bool again = key_forgotten || (reused && question && outcome.status() == Status::unavailable);
-    if (!outcome && again) {
-      outcome = exchange(std::move(request), limits, keep);
-    }
+    const bool again = key_forgotten || (reused && questions && outcome.status() == Status::unavailable);
+    if (!outcome && again) outcome = exchange(requests, limits, keep);
     if (!outcome) return outcome.error();
-    return answer;
+    return answers;
   }
+
+  [[nodiscard]] Result<Answer> understand(std::string_view message, const Question& question) const;
 };
 
 Client::Client(Endpoint endpoint, std::unique_ptr<Authenticator> authenticator) : state_(std::make_unique<State>()) {
@@ -164,33 +194,52 @@ std::string Client::where() const { return state_->where(); }
 
 Result<void> Client::update(const Update& update, const Limits& limits) {
   K4T_ASSIGN(const auto id, random_id());
-  K4T_ASSIGN(auto request, encode_update(update, id));
-  K4T_ASSIGN(const auto answer, state_->ask(std::move(request), limits));
-  const auto rcode = static_cast<Rcode>(header_of(answer).rcode);
+  K4T_ASSIGN(const std::string request, encode_update(update, id));
+  K4T_ASSIGN(const auto answers, state_->ask({&request, 1}, limits));
+  const auto rcode = static_cast<Rcode>(header_of(answers.front()).rcode);
   if (rcode == Rcode::no_error) return {};
   return update_error(rcode, where(), update.zone, state_->authenticator.get());
 }
 
-Result<Answer> Client::query(std::string_view name, std::uint16_t type, const Limits& limits) {
-  K4T_ASSIGN(const auto id, random_id());
-  K4T_ASSIGN(auto request, encode_query(name, type, id));
-  K4T_ASSIGN(const auto message, state_->ask(std::move(request), limits));
+Result<Answer> Client::State::understand(std::string_view message, const Question& question) const {
   const Header header = header_of(message);
   const auto rcode = static_cast<Rcode>(header.rcode);
-  if (rcode != Rcode::no_error && rcode != Rcode::name_error) return query_error(rcode, where(), name);
-  auto sections = decode_answer(message, name, type);
+  if (rcode != Rcode::no_error && rcode != Rcode::name_error) return query_error(rcode, where(), question.name);
+  auto sections = decode_answer(message, question.name, question.type);
   if (!sections) return sections.error().within("DNS server " + where());
   return Answer{header.authoritative, rcode == Rcode::no_error, std::move(sections->answer),
                 std::move(sections->authority)};
 }
 
+Result<std::vector<Answer>> Client::query(std::span<const Question> questions, const Limits& limits) {
+  if (questions.empty()) return std::vector<Answer>();
+  K4T_ASSIGN(std::uint16_t id, random_id());
+  std::vector<std::string> requests;
+  for (const auto& question : questions) {
+    K4T_ASSIGN(auto request, encode_query(question.name, question.type, id++));
+    requests.push_back(std::move(request));
+  }
+  K4T_ASSIGN(const auto messages, state_->ask(requests, limits));
+  std::vector<Answer> answers;
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    K4T_ASSIGN(auto answer, state_->understand(messages[i], questions[i]));
+    answers.push_back(std::move(answer));
+  }
+  return answers;
+}
+
+Result<Answer> Client::query(const Question& question, const Limits& limits) {
+  K4T_ASSIGN(auto answers, query({&question, 1}, limits));
+  return std::move(answers.front());
+}
+
 Result<void> Client::transfer(std::string_view zone, const std::function<void(Record)>& visit, const Limits& limits) {
   K4T_ASSIGN(const auto id, random_id());
-  K4T_ASSIGN(auto request, encode_query(zone, type_axfr, id));
+  K4T_ASSIGN(const std::string request, encode_query(zone, type_axfr, id));
   TransferEnd end(zone);
   std::size_t seen_bytes = 0;
   std::optional<Rcode> refused;
-  const auto take = [&](std::string_view message) -> Result<bool> {
+  const auto take = [&](std::size_t, std::string_view message) -> Result<bool> {
     const auto rcode = static_cast<Rcode>(header_of(message).rcode);
     if (rcode != Rcode::no_error) {
       refused = rcode;
@@ -205,7 +254,7 @@ Result<void> Client::transfer(std::string_view zone, const std::function<void(Re
     }
     return !end.ended();
   };
-  K4T_TRY(state_->exchange(std::move(request), limits, take));
+  K4T_TRY(state_->exchange({&request, 1}, limits, take));
   if (!refused) return {};
   if (*refused == Rcode::refused || *refused == Rcode::not_auth) {
     return Error{Status::unsupported,

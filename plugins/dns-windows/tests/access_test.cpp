@@ -244,7 +244,8 @@ TEST_F(Access, AContextLivesAsLongAsItsTicketAndIsThenNegotiatedAgain) {
                            std::make_unique<EndsAtWill>(std::move(made).value(), negotiations, over));
   const auto asks = [&] {
     return client
-        .query(server_->zone(), dnsupdate::type::soa, {std::chrono::steady_clock::now() + std::chrono::minutes(1), {}})
+        .query({server_->zone(), dnsupdate::type::soa},
+               {std::chrono::steady_clock::now() + std::chrono::minutes(1), {}})
         .ok();
   };
   ASSERT_TRUE(asks());

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -95,6 +96,11 @@ std::size_t wire_bytes(const Change& change);
 /// An upper bound of header, zone and signature.
 std::size_t envelope_bytes(std::string_view zone);
 
+struct Question {
+  std::string name;
+  std::uint16_t type = type::any;
+};
+
 /// What an authoritative server knows of a name and type. Only NOERROR and NXDOMAIN make an Answer.
 struct Answer {
   bool authoritative = false;     ///< the AA bit; without it nothing is known about absence
@@ -164,6 +170,9 @@ struct Endpoint {
   std::string address;  ///< IPv4 or IPv6 in text, no host name
   std::uint16_t port = 53;
   std::chrono::milliseconds timeout = std::chrono::seconds(5);  ///< for connecting, and for each message of an answer
+  /// Questions on their way at a time; above 1 for servers that read on while they answer (RFC 7766 §6.2.1.1).
+  /// REQUIRES: 1 to 100, so that those on their way fit into the socket's buffer.
+  std::size_t ahead_limit = 1;
 };
 
 /// One server, over one kept connection that is made when first needed. Not thread-safe.
@@ -184,7 +193,9 @@ class Client {
   /// Samba does not sign this answer. INVALID_ARGUMENT: nothing was changed either.
   Result<void> update(const Update& update, const Limits& limits);
 
-  Result<Answer> query(std::string_view name, std::uint16_t type, const Limits& limits);
+  Result<Answer> query(const Question& question, const Limits& limits);
+  /// The same of many, see Endpoint::ahead_limit: as many answers, in the order of the questions.
+  Result<std::vector<Answer>> query(std::span<const Question> questions, const Limits& limits);
 
   /// Reads the whole zone, a consistent snapshot. `visit` gets every record once, the SOA first. UNSUPPORTED: the
   /// server does not let us (REFUSED or NOTAUTH). An error after some visits makes these worthless.
