@@ -1,6 +1,7 @@
 #include "participant.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace k4t::dnsparticipant {
@@ -138,8 +139,10 @@ Result<Present> Participant::present_for(const SeenText& now, const Staged& stag
 /// Can the target be served here? Reads what is needed for the answer.
 Result<void> Participant::check_zone(const SeenText& now, const Staged& staged, const du::Limits& limits) {
   if (now && !now->open() && staged.base) {
-    std::set<Key> added = keys_of(staged.target);
-    for (const auto& [key, data] : *staged.base) added.erase(key);
+    std::set<Key> added;
+    for (const auto& [key, data] : staged.target) {
+      if (!staged.base->contains(key)) added.insert(key);
+    }
     if (added.empty()) return {};
     K4T_ASSIGN(const auto present, zone_.look_up(added, limits));
     return check_place(staged.target, present, false);
@@ -217,8 +220,7 @@ Result<std::vector<Step>> Participant::plan(const SeenText& now, const Register&
   return difference(present.ours, staged.target, options);
 }
 
-Result<Zone::Written> Participant::write(SeenText& now, const Register& target, const std::vector<Step>& steps,
-                                         Call& call) {
+Result<Zone::Written> Participant::write(SeenText& now, const Register& target, std::vector<Step>& steps, Call& call) {
   const auto cut = chunks(steps, room());
   const std::uint64_t from = !now ? 0 : now->from.value_or(now->at.version);
   std::uint32_t chunk = now && now->at == target ? now->chunk : 0;
@@ -231,9 +233,9 @@ Result<Zone::Written> Participant::write(SeenText& now, const Register& target, 
     } else {
       update.changes = text_becomes(try_name(), std::nullopt);
     }
-    for (const auto& step : cut[i]) {
-      update.prerequisites.insert(update.prerequisites.end(), step.prerequisites.begin(), step.prerequisites.end());
-      update.changes.insert(update.changes.end(), step.changes.begin(), step.changes.end());
+    for (auto& step : cut[i]) {
+      std::ranges::move(step.prerequisites, std::back_inserter(update.prerequisites));
+      std::ranges::move(step.changes, std::back_inserter(update.changes));
     }
     K4T_ASSIGN(const auto written,
                zone_.swap_text(std::move(update), register_name(), text_of(now), format(next), limits_of(call)));
@@ -244,19 +246,19 @@ Result<Zone::Written> Participant::write(SeenText& now, const Register& target, 
   return Zone::Written::done;
 }
 
-Result<CommitReply> Participant::replace(SeenText now, const Register& target, Staged staged, bool in_full,
+Result<CommitReply> Participant::replace(SeenText now, const Register& target, Staged& staged, bool in_full,
                                          Call& call) {
   const auto limits = limits_of(call);
   for (int attempt = 0; attempt < plan_attempts; ++attempt) {
     // What blocked the first attempt is not in the base: look at the zone itself.
     const bool reads_zone = in_full || attempt > 0 || !now || now->open();
-    K4T_ASSIGN(const auto steps, plan(now, target, staged, reads_zone, limits));
+    K4T_ASSIGN(auto steps, plan(now, target, staged, reads_zone, limits));
     K4T_ASSIGN(const auto written, write(now, target, steps, call));
     if (written == Zone::Written::blocked) continue;
-    std::erase(staged_order_, target.txn);
-    staged_.erase(target.txn);
     committed_.clear();
     committed_.emplace(target.txn, std::move(staged.target));
+    std::erase(staged_order_, target.txn);
+    staged_.erase(target.txn);
     K4T_ASSIGN(const std::size_t read, verify(target, steps, limits));
     const std::string of = read < steps.size() ? std::to_string(read) + " of " : std::string();
     return CommitReply{register_name() + " answers version " + std::to_string(target.version) + " on " + zone_.where() +

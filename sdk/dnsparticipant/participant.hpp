@@ -43,10 +43,12 @@ class Participant final : public dns::Driver {
   Result<void> check_zone(const SeenText& now, const Staged& staged, const dnsupdate::Limits& limits);
   void keep(const std::string& txn, Staged staged);
 
-  Result<CommitReply> replace(SeenText now, const Register& target, Staged staged, bool in_full, Call& call);
+  /// `staged`: an element of staged_, which it leaves when it is served.
+  Result<CommitReply> replace(SeenText now, const Register& target, Staged& staged, bool in_full, Call& call);
   Result<std::vector<Step>> plan(const SeenText& now, const Register& target, const Staged& staged, bool in_full,
                                  const dnsupdate::Limits& limits);
-  Result<Zone::Written> write(SeenText& now, const Register& target, const std::vector<Step>& steps, Call& call);
+  /// Moves what the messages need out of the steps.
+  Result<Zone::Written> write(SeenText& now, const Register& target, std::vector<Step>& steps, Call& call);
   /// How many of the steps were read back.
   Result<std::size_t> verify(const Register& target, const std::vector<Step>& steps, const dnsupdate::Limits& limits);
   Result<void> check_served(const Step& step, const Records& answered) const;

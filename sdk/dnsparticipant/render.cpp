@@ -142,10 +142,9 @@ Result<void> check_free(const Key& key, const Present& present) {
   return {};
 }
 
-Step put_step(const Key& key, const RecordData& data, const Records& present, const DifferenceOptions& options) {
+Step put_step(const Key& key, const RecordData& data, bool beside_cname, const DifferenceOptions& options) {
   Step step{key, {}, {}, data, {}};
-  const Key cname{key.first, du::type::cname};
-  if (present.contains(cname)) {
+  if (beside_cname) {
     step.changes.push_back({du::Change::Kind::delete_rrset, key.first, du::type::cname, 0, {}});
   } else {
     step.prerequisites.push_back({du::Prerequisite::Kind::rrset_absent, key.first, du::type::cname, {}});
@@ -234,11 +233,15 @@ Result<void> check_place(const Records& target, const Present& present, bool bla
 
 std::vector<Step> difference(const Records& present, const Records& target, const DifferenceOptions& options) {
   std::vector<Step> steps;
+  std::set<std::string_view> aliases;
+  for (const auto& [key, data] : present) {
+    if (key.second == du::type::cname) aliases.insert(key.first);
+  }
   for (const auto& [key, data] : target) {
     const auto found = present.find(key);
-    const bool beside_cname = present.contains(Key{key.first, du::type::cname});
+    const bool beside_cname = aliases.contains(key.first);
     if (found != present.end() && found->second == data && !beside_cname) continue;
-    steps.push_back(put_step(key, data, present, options));
+    steps.push_back(put_step(key, data, beside_cname, options));
   }
   if (!options.remove_extras) return steps;
   for (const auto& [key, data] : present) {
@@ -248,8 +251,8 @@ std::vector<Step> difference(const Records& present, const Records& target, cons
   return steps;
 }
 
-std::vector<std::span<const Step>> chunks(std::span<const Step> steps, const Room& room) {
-  std::vector<std::span<const Step>> cut;
+std::vector<std::span<Step>> chunks(std::span<Step> steps, const Room& room) {
+  std::vector<std::span<Step>> cut;
   std::size_t begin = 0;
   std::size_t used_bytes = 0;
   std::unordered_set<std::string_view> names;
@@ -270,8 +273,9 @@ std::vector<std::span<const Step>> chunks(std::span<const Step> steps, const Roo
 }
 
 Result<void> check_sizes(const Records& target, std::size_t limit_bytes) {
+  if (limit_bytes == SIZE_MAX) return {};
   for (const auto& [key, data] : target) {
-    const std::size_t needed_bytes = bytes_of(put_step(key, data, {}, {}));
+    const std::size_t needed_bytes = bytes_of(put_step(key, data, false, {}));
     if (needed_bytes <= limit_bytes) continue;
     return invalid("the record " + describe(key) + " needs " + std::to_string(needed_bytes) +
                    " bytes in one update, of which this DNS server takes at most " + std::to_string(limit_bytes) +

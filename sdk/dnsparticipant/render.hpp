@@ -87,7 +87,7 @@ struct Room {
 
 /// Cuts the steps into messages that have room for them, in order; they are to outlive the chunks. A step that is
 /// larger by itself gets a message of its own. No steps: one empty chunk.
-std::vector<std::span<const Step>> chunks(std::span<const Step> steps, const Room& room);
+std::vector<std::span<Step>> chunks(std::span<Step> steps, const Room& room);
 
 /// INVALID_ARGUMENT naming the first record set that needs more than `limit_bytes` by itself.
 Result<void> check_sizes(const Records& target, std::size_t limit_bytes);

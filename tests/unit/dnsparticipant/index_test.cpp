@@ -73,7 +73,7 @@ TEST(Index, ChangesTravelWithTheRecordsThatTheyNote) {
 TEST(Index, ItsNamesCountForTheRoomOfAMessage) {
   Records target;
   for (int i = 0; i < 100; ++i) target[{"h" + std::to_string(i) + "." + suffix, du::type::a}] = {5, {"1234"}};
-  const auto steps = difference({}, target, {true, false, suffix});
+  auto steps = difference({}, target, {true, false, suffix});
   for (const auto& chunk : chunks(steps, {SIZE_MAX, 20})) {
     std::set<std::string> names;
     for (const auto& step : chunk) {

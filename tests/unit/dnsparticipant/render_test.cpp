@@ -130,7 +130,7 @@ TEST(Difference, RequiresThatNoCnameIsThereOrDeletesIt) {
 TEST(Chunks, AreCutExactlyAtTheLimit) {
   std::vector<std::string> names;
   for (int i = 10; i < 20; ++i) names.push_back("h" + std::to_string(i) + "." + suffix);
-  const auto steps = difference({}, content(names), {});
+  auto steps = difference({}, content(names), {});
   // Per step: prerequisite and deletion of name + 12 bytes each, the addition 4 more.
   const std::size_t step_bytes = 3 * (names[0].size() + 12) + 4;
   const auto sizes = [&](std::size_t room_bytes) {
