@@ -58,7 +58,7 @@ std::string record_path(const std::string& folder, const std::string& txn) {
 
 Result<void> put_record(transport::Host& host, const std::string& folder, const model::Record& record,
                         const transport::Limits& limits) {
-  return host.put_file(record_path(folder, record.txn), Json(record).dump() + "\n", kMode, limits);
+  return host.put_file(record_path(folder, record.txn), json_text(record) + "\n", kMode, limits);
 }
 
 Result<model::Record> fetch_record(transport::Host& host, const std::string& folder, const std::string& txn,
@@ -118,8 +118,8 @@ Result<std::string> FileWitness::swap(const std::optional<Held>& held, const mod
                                       const model::Record* record, const Patience& patience) {
   K4T_TRY(patience.check(place()));
   if (!held) K4T_TRY(host_->make_folder(folder_, 0700, patience.limits()));
-  std::string text = Json(next).dump() + "\n";
-  if (record != nullptr) text += Json(*record).dump() + "\n";
+  std::string text = json_text(next) + "\n";
+  if (record != nullptr) text += json_text(*record) + "\n";
   std::optional<std::string> expected;
   std::string keep_as;
   if (held) {

@@ -20,7 +20,7 @@ std::string txn_of(std::string_view base, std::uint64_t version, std::string_vie
 }
 
 Record make_record(std::string_view base_txn, std::uint64_t version, const State& state) {
-  Record record{version, std::string(base_txn), {}, Json(state).dump()};
+  Record record{version, std::string(base_txn), {}, json_text(state)};
   record.txn = txn_of(record.base, record.version, record.state_text);
   return record;
 }

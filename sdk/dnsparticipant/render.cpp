@@ -144,6 +144,7 @@ Result<void> check_free(const Key& key, const Present& present) {
 
 Step put_step(const Key& key, const RecordData& data, bool beside_cname, const DifferenceOptions& options) {
   Step step{key, {}, {}, data, {}};
+  step.changes.reserve(data.rdatas.size() + 3);
   if (beside_cname) {
     step.changes.push_back({du::Change::Kind::delete_rrset, key.first, du::type::cname, 0, {}});
   } else {

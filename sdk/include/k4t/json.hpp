@@ -82,27 +82,34 @@ void PrintTo(const T& value, std::ostream* out) { *out << Json(value).dump(); }
   void from_json(const ::k4t::Json& json, TYPE& value);   \
   void k4t_json_text(std::string& to, const TYPE& value); \
   ::k4t::detail::Target k4t_json_field(TYPE& value, std::string_view name);
-#define K4T_JSON_BODIES(LINKAGE, TYPE, ...)                                                  \
-  LINKAGE void to_json(::k4t::Json& k4t_json, const TYPE& k4t_value) {                       \
-    k4t_json = ::k4t::Json::object();                                                        \
-    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_PUT, __VA_ARGS__))                     \
-  }                                                                                          \
-  LINKAGE void from_json(const ::k4t::Json& k4t_json, TYPE& k4t_value) {                     \
-    if (!k4t_json.is_object()) throw std::invalid_argument("expected an object for " #TYPE); \
-    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_GET, __VA_ARGS__))                     \
-  }                                                                                          \
-  LINKAGE void k4t_json_text(std::string& k4t_to, const TYPE& k4t_value) {                   \
-    k4t_to += '{';                                                                           \
-    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_PUT_TEXT, __VA_ARGS__))                \
-    ::k4t::detail::close_text(k4t_to, '}');                                                  \
-  }                                                                                          \
-  LINKAGE ::k4t::detail::Target k4t_json_field(TYPE& k4t_value, std::string_view k4t_name) { \
-    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_FIND, __VA_ARGS__))                    \
-    return {};                                                                               \
+#define K4T_JSON_BODIES(LINKAGE, TYPE, ...)                                                                       \
+  LINKAGE void to_json(::k4t::Json& k4t_json, const TYPE& k4t_value) {                                            \
+    k4t_json = ::k4t::Json::object();                                                                             \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_PUT, __VA_ARGS__))                                          \
+  }                                                                                                               \
+  LINKAGE void from_json(const ::k4t::Json& k4t_json, TYPE& k4t_value) {                                          \
+    if (!k4t_json.is_object()) throw std::invalid_argument("expected an object for " #TYPE);                      \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_GET, __VA_ARGS__))                                          \
+  }                                                                                                               \
+  LINKAGE void k4t_json_text(std::string& k4t_to, const TYPE& k4t_value) {                                        \
+    static constexpr auto k4t_sorted = ::k4t::detail::sorted_places(                                              \
+        std::to_array<std::string_view>({NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_KEY, __VA_ARGS__))})); \
+    k4t_to += '{';                                                                                                \
+    for (const std::size_t k4t_wanted : k4t_sorted) {                                                             \
+      std::size_t k4t_place = 0;                                                                                  \
+      NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_PUT_TEXT, __VA_ARGS__))                                   \
+    }                                                                                                             \
+    ::k4t::detail::close_text(k4t_to, '}');                                                                       \
+  }                                                                                                               \
+  LINKAGE ::k4t::detail::Target k4t_json_field(TYPE& k4t_value, std::string_view k4t_name) {                      \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(K4T_JSON_FIND, __VA_ARGS__))                                         \
+    return {};                                                                                                    \
   }
 #define K4T_JSON_PUT(FIELD) ::k4t::detail::put_field(k4t_json, #FIELD, k4t_value.FIELD);
 #define K4T_JSON_GET(FIELD) ::k4t::detail::get_field(k4t_json, #FIELD, k4t_value.FIELD);
-#define K4T_JSON_PUT_TEXT(FIELD) ::k4t::detail::put_field_text(k4t_to, "\"" #FIELD "\":", k4t_value.FIELD);
+#define K4T_JSON_KEY(FIELD) #FIELD,
+#define K4T_JSON_PUT_TEXT(FIELD) \
+  if (k4t_place++ == k4t_wanted) ::k4t::detail::put_field_text(k4t_to, "\"" #FIELD "\":", k4t_value.FIELD);
 #define K4T_JSON_FIND(FIELD) \
   if (k4t_name == #FIELD) return ::k4t::detail::target_of(k4t_value.FIELD);
 

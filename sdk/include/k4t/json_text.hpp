@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +14,12 @@
 
 namespace k4t {
 
-/// The JSON text of a request. Keys stand in the order of their fields.
+/// The canonical text of a value, Json(value).dump(), without making a Json. Throws Json::exception where a string
+/// within it is not UTF-8.
+template <class T>
+std::string json_text(const T& value);
+
+/// The JSON text of a request.
 class JsonText {
  public:
   JsonText(const Json& json);  // NOLINT: a Json can be used wherever its text is wanted
@@ -35,6 +42,15 @@ namespace detail {
 void put_text(std::string& to, std::string_view value);
 /// Ends an object or array whose parts have a comma behind them.
 void close_text(std::string& to, char with);
+
+/// Which of the keys comes first, second, … in a canonical text.
+template <std::size_t count>
+constexpr std::array<std::size_t, count> sorted_places(const std::array<std::string_view, count>& keys) {
+  std::array<std::size_t, count> places{};
+  for (std::size_t i = 0; i < count; ++i) places[i] = i;
+  std::ranges::sort(places, {}, [&keys](std::size_t place) { return keys[place]; });
+  return places;
+}
 
 template <class T>
 concept HasText = requires(std::string& to, const T& value) {
@@ -161,10 +177,17 @@ void fill(Target target, std::string_view text);
 }  // namespace detail
 
 template <class T>
+std::string json_text(const T& value) {
+  std::string text;
+  detail::put_value_text(text, value);
+  return text;
+}
+
+template <class T>
 JsonText JsonText::of(const T& value) {
   JsonText made;
   try {
-    detail::put_value_text(made.text_, value);
+    made.text_ = json_text(value);
   } catch (const Json::exception&) {
     made = {};
     made.ok_ = false;
