@@ -100,6 +100,19 @@ TEST_F(Borders, DelegatedNamesAndOtherClustersAreLeftAlone) {
   EXPECT_EQ(dig("web.b"), "198.51.100.1");
 }
 
+TEST_F(Borders, ADelegatedNameIsFoundAmongManyNewOnes) {
+  for (const bool transfer : {true, false}) {
+    serve({"example.net", {"sub.k4t NS ns.example.org."}, transfer, "zonesub"});
+    Handle handle(*server_);
+    handle.put({}, one_, web_);
+    std::vector<dns::RecordSet> records = web_.records;
+    for (int i = 0; i < 150; ++i) records.push_back(a_record("h" + std::to_string(1000 + i), {"192.0.2.2"}));
+    EXPECT_TRUE(handle.prepare(one_, two_, state_of(records), web_)) << transfer;
+    records.push_back(a_record("x.sub", {"192.0.2.2"}));
+    EXPECT_EQ(handle.prepare(one_, two_, state_of(records), web_).status(), Status::invalid_argument) << transfer;
+  }
+}
+
 TEST_F(Borders, WithoutTransferKnowledgeIsPartialAndSaysSo) {
   serve({"example.net", {}, false, "zonesub"});
   Handle handle(*server_);
