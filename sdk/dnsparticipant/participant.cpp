@@ -144,7 +144,7 @@ Result<void> Participant::check_zone(const SeenText& now, const Staged& staged, 
       if (!staged.base->contains(key)) added.insert(key);
     }
     if (added.empty()) return {};
-    K4T_ASSIGN(const auto present, zone_.borders(added, limits));
+    K4T_ASSIGN(const auto present, zone_.look_up(added, limits));
     return check_place(staged.target, present, false);
   }
   K4T_ASSIGN(const auto present, present_for(now, staged, !now, limits));

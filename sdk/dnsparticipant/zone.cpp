@@ -7,8 +7,6 @@ namespace {
 
 namespace du = k4t::dnsupdate;
 
-constexpr std::size_t look_up_limit = 100;  // beyond, questions cost a server more than the transfer of most zones
-
 /// The zone that a negative answer comes from, by its SOA (RFC 2308 §3).
 std::optional<std::string> denying_zone(const du::Answer& answer) {
   for (const auto& record : answer.authority) {
@@ -154,14 +152,6 @@ Result<Present> Zone::whole(const std::set<Key>& keys, const du::Limits& limits)
   K4T_ASSIGN(auto all, read_index(limits));
   all.insert(keys.begin(), keys.end());
   return look_up(all, limits);
-}
-
-Result<Present> Zone::borders(const std::set<Key>& keys, const du::Limits& limits) {
-  if (reading_ == Reading::transfer && keys.size() > look_up_limit) {
-    auto all = transfer(limits);
-    if (all || all.status() != Status::unsupported) return all;
-  }
-  return look_up(keys, limits);
 }
 
 Result<Present> Zone::read(const std::set<Key>& keys, const du::Limits& limits) {

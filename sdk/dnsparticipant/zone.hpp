@@ -28,9 +28,6 @@ class Zone {
   /// Only the given record sets, any CNAME in their place, and whose names they are.
   Result<Present> look_up(const std::set<Key>& keys, const dnsupdate::Limits& limits);
 
-  /// Whose names these are, and maybe more: by look_up(), or by one transfer where they are many.
-  Result<Present> borders(const std::set<Key>& keys, const dnsupdate::Limits& limits);
-
   /// whole() where that is possible, else look_up() of `keys`.
   Result<Present> read(const std::set<Key>& keys, const dnsupdate::Limits& limits);
 
