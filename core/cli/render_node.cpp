@@ -224,8 +224,8 @@ std::string mark_text(const model::NodeMark& mark) {
 }
 
 std::string render_nodes(const std::vector<NodeSight>& nodes, std::int64_t now_s, bool colours) {
-  Table table({"NODE", "STATE", "ADDRESS", "DRIVER", "RUNTIME", "INSTANCES", "CPU", "MEMORY", "DISK", "CONTACT",
-               "LABELS"});
+  Table table(
+      {"NODE", "STATE", "ADDRESS", "DRIVER", "RUNTIME", "INSTANCES", "CPU", "MEMORY", "DISK", "CONTACT", "LABELS"});
   for (const auto& node : nodes) {
     const Room room = room_of(node);
     table.add({node.config.name,
@@ -266,7 +266,7 @@ std::string render_node(const NodeSight& node, std::int64_t now_s, bool colours)
   if (info != nullptr) lines.add("machine", now_or_before(node, info->os + ", " + info->architecture));
   lines.add("cpu", now_or_before(node, cpu_text(room) + " promised") + ", load " + load_text(node));
   lines.add("memory", now_or_before(node, memory_text(room) + " promised") + ", in use " + memory_used_text(node));
-  lines.add("disk", disk_text(node));
+  lines.add("disk", "in use " + disk_text(node));
   if (!node.config.labels.empty()) lines.add("labels", labels_text(node.config.labels));
   lines.add("contact", contact_text(node, now_s));
   std::string text = lines.text();

@@ -125,7 +125,7 @@ TEST(NodeText, ShowsOneInFull) {
             "machine       Debian 12, x86_64\n"
             "cpu           0.5/4 promised, load 0.50\n"
             "memory        256/4096 MiB promised, in use 1024 MiB\n"
-            "disk          12.0/40.0 GiB\n"
+            "disk          in use 12.0/40.0 GiB\n"
             "labels        disk=ssd zone=a\n"
             "contact       now\n"
             "warning: limits are not enforced\n"
