@@ -72,7 +72,8 @@ class Ipv6Cluster : public ::testing::Test {
 
   void SetUp() override {
     if (const auto why = Cluster::missing(); !why.empty()) K4T_SKIP_OR_FAIL(why);
-    if (shared == nullptr) shared = std::make_unique<Cluster>(ClusterOptions{.gateways = {}, .addresses = Addresses::ipv6});
+    if (shared == nullptr)
+      shared = std::make_unique<Cluster>(ClusterOptions{.gateways = {}, .addresses = Addresses::ipv6});
   }
 
   static Cluster& cluster() { return *shared; }
