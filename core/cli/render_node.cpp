@@ -82,7 +82,7 @@ std::string memory_text(const Room& room) {
 
 /// "12.3/40.0 GiB"; "?" where it is not known.
 std::string disk_text(const NodeSight& node) {
-  if (!node.usage || !node.usage->disk_bytes) return "?";
+  if (!node.usage || !node.usage->disk_bytes || !node.usage->disk_used_bytes) return "?";
   const auto gibibytes = [](std::uint64_t bytes) { return fixed(static_cast<double>(bytes) / (1u << 30), 1); };
   return gibibytes(*node.usage->disk_used_bytes) + '/' + gibibytes(*node.usage->disk_bytes) + " GiB";
 }

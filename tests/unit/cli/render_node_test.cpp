@@ -82,7 +82,7 @@ TEST(NodeText, ListsWhatIsPromisedOfWhatIsOffered) {
   limited.config.cpu_millis = 1500;
   limited.config.memory_bytes = 1024 * mib;
   limited.config.labels.clear();
-  limited.usage = runtime::NodeUsage{};
+  limited.usage = runtime::NodeUsage{{}, {}, {}, 40960 * mib};  // half an answer is none
   limited.view.mark = mark(model::Mark::cordoned, "noisy\x1b[2J");
   EXPECT_EQ(render_nodes({ready("n1"), limited}, 1000, false),
             "NODE  STATE                ADDRESS    DRIVER  RUNTIME    INSTANCES  CPU      MEMORY        DISK           "
