@@ -325,6 +325,17 @@ TEST_F(Nodes, OnlyAnEmptyOneThatAnswersMayBeRemoved) {
   EXPECT_EQ(check_empty(lab_.environment(), "n2").status(), k4t::Status::unavailable);
 }
 
+TEST_F(Nodes, UsageIsKnownOfThoseThatTellIt) {
+  lab_.world.node("n1").in_use.memory_used_bytes = 4096;
+  auto nodes = look_at_nodes(lab_.environment(), false);
+  ASSERT_TRUE(nodes) << nodes.error().message;
+  lab_.world.node("n2").faults.fail("usage", {k4t::Status::unavailable, "no", {}}, 1);
+  look_at_usage(lab_.environment(), *nodes);
+  ASSERT_TRUE(nodes->at(0).usage);
+  EXPECT_EQ(nodes->at(0).usage->memory_used_bytes, 4096U);
+  EXPECT_FALSE(nodes->at(1).usage) << "unknown is not zero";
+}
+
 TEST_F(Nodes, OneThatCannotBeReadIsShownAsItWasLastKnown) {
   deploy(3);
   lab_.now_s = 100;
