@@ -58,8 +58,9 @@ std::string brief(const Happening& happening) {
 }  // namespace
 
 Mood mood_of(const std::string& state) {
-  static const std::set<std::string> good{"present", "healthy",   "removed", "drained", "observed", "prepared",
-                                          "aborted", "committed", "claimed", "voted",   "fetched",  "closed"};
+  static const std::set<std::string> good{"present",  "healthy", "removed",   "drained", "observed",
+                                          "prepared", "aborted", "committed", "claimed", "voted",
+                                          "fetched",  "shared",  "closed"};
   if (good.contains(state)) return Mood::good;
   return state == "failed" || state == "refused" ? Mood::bad : Mood::active;
 }

@@ -26,12 +26,15 @@ std::string joined(const std::vector<std::string>& names) {
 }  // namespace
 
 std::string render_deliveries(const std::vector<Delivery>& deliveries, bool colours) {
-  Table table({"NODE", "IMAGE", "RESULT", "SENT", "WHY"});
+  Table table({"NODE", "IMAGE", "RESULT", "SENT", "FROM", "WHY"});
   for (const auto& delivery : deliveries) {
     table.add({delivery.node,
                delivery.image,
                {std::string(to_string(delivery.outcome)), style_of(delivery.outcome)},
                sent_text(delivery),
+               delivery.outcome != Delivered::loaded ? "-"
+               : delivery.from.empty()               ? "here"
+                                                     : delivery.from,
                delivery.why ? delivery.why->message : ""});
   }
   return table.render(colours);
@@ -47,6 +50,7 @@ Json deliveries_json(const std::vector<Delivery>& deliveries) {
       one["sent_bytes"] = delivery.sent_bytes;
       one["sent_layers"] = delivery.sent_layers;
       one["layers"] = delivery.layers;
+      if (!delivery.from.empty()) one["from"] = delivery.from;
     }
     json.push_back(std::move(one));
   }

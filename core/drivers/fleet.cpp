@@ -92,9 +92,8 @@ Result<void> NodeClient::ensure_image(const std::string& image, CallSink* sink) 
   });
 }
 
-Result<std::vector<runtime::Image>> NodeClient::images(bool layers, CallSink* sink) {
-  K4T_ASSIGN(auto reply, call<runtime::method::ListImages>({layers}, layers ? images_timeout : read_timeout, sink));
-  return std::move(reply.images);
+Result<runtime::ImagesReply> NodeClient::images(bool layers, CallSink* sink) {
+  return call<runtime::method::ListImages>({layers}, layers ? images_timeout : read_timeout, sink);
 }
 
 Result<void> NodeClient::save_images(const std::vector<std::string>& images, CallSink* sink) {
@@ -104,6 +103,17 @@ Result<void> NodeClient::save_images(const std::vector<std::string>& images, Cal
 Result<runtime::LoadReply> NodeClient::load_image(const runtime::LoadRequest& request, CallSink* sink) {
   return change("load image on " + node_.name,
                 [&] { return call<runtime::method::LoadImage>(request, transfer_timeout, sink); });
+}
+
+Result<runtime::ShareReply> NodeClient::share_images(const runtime::ShareRequest& request, CallSink* sink) {
+  auto reply = change("share images on " + node_.name,
+                      [&] { return call<runtime::method::ShareImages>(request, transfer_timeout, sink); });
+  if (!reply || reply->tickets.size() == request.loads.size()) return reply;
+  return Error{Status::fatal, "node '" + node_.name + "' gave tickets for other images than were asked for", {}};
+}
+
+Result<void> NodeClient::end_share(const std::string& share) {
+  return drop_value(call<runtime::method::EndShare>({share}, read_timeout, nullptr));
 }
 
 Result<runtime::Instance> NodeClient::create(const runtime::InstanceSpec& spec, CallSink* sink) {

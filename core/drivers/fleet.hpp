@@ -33,11 +33,14 @@ class NodeClient {
   Result<runtime::NodeUsage> usage(CallSink* sink = nullptr);
   Result<std::vector<runtime::Instance>> list(const std::string& cluster, CallSink* sink = nullptr);
   Result<void> ensure_image(const std::string& image, CallSink* sink = nullptr);
-  Result<std::vector<runtime::Image>> images(bool layers, CallSink* sink = nullptr);
+  Result<runtime::ImagesReply> images(bool layers, CallSink* sink = nullptr);
   /// The archive comes through the sink, see runtime.hpp. What never ends is for the sink to end: a transfer takes as
   /// long as it takes.
   Result<void> save_images(const std::vector<std::string>& images, CallSink* sink);
   Result<runtime::LoadReply> load_image(const runtime::LoadRequest& request, CallSink* sink);
+  /// FATAL: the driver did not give a ticket for each load.
+  Result<runtime::ShareReply> share_images(const runtime::ShareRequest& request, CallSink* sink);
+  Result<void> end_share(const std::string& share);
   Result<runtime::Instance> create(const runtime::InstanceSpec& spec, CallSink* sink = nullptr);
   Result<runtime::Instance> start(const std::string& name, CallSink* sink = nullptr);
   Result<void> stop(const std::string& name, std::uint32_t stop_timeout_s, CallSink* sink = nullptr);

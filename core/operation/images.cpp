@@ -2,7 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <map>
+#include <mutex>
+#include <numeric>
+#include <semaphore>
+#include <set>
 
 #include "image/inventory.hpp"
 #include "operation/node_set.hpp"
@@ -20,6 +25,9 @@ using std::chrono::steady_clock;
 /// All of them share this machine's uplink.
 constexpr std::size_t most_transfers = 8;
 constexpr std::size_t most_looks = 64;
+/// A share costs each node one more login.
+constexpr std::uint64_t least_saved_bytes = 1u << 20;
+constexpr std::uint32_t share_limit_s = 2 * 60 * 60;
 /// Of an engine that unpacks a large layer nothing may be heard for long.
 constexpr auto patience = std::chrono::minutes(10);
 
@@ -70,25 +78,73 @@ Error explain(const Environment& environment, const Transfer& transfer, const Er
   return Error{k4t::Status::deadline, "nothing has moved for " + std::to_string(patience.count()) + " minutes", {}};
 }
 
+/// What one node shares with others of its driver; nothing where there is none such.
+class Relay {
+ public:
+  Relay() = default;
+  Relay(drivers::NodeClient& node, std::vector<runtime::LoadRequest> loads, runtime::ShareReply reply)
+      : node_(&node), loads_(std::move(loads)), reply_(std::move(reply)) {}
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+  Relay(Relay&& other) noexcept
+      : node_(std::exchange(other.node_, nullptr)), loads_(std::move(other.loads_)), reply_(std::move(other.reply_)) {}
+  Relay& operator=(Relay&&) = delete;
+  /// It ends by itself too, only later.
+  ~Relay() {
+    if (node_ != nullptr) static_cast<void>(node_->end_share(reply_.share));
+  }
+
+  [[nodiscard]] const std::string& from() const { return node_->config().name; }
+  /// For exactly this load; empty: it is not shared.
+  [[nodiscard]] std::string ticket(const runtime::LoadRequest& load) const {
+    const auto found = std::find(loads_.begin(), loads_.end(), load);
+    return found == loads_.end() ? std::string() : reply_.tickets[static_cast<std::size_t>(found - loads_.begin())];
+  }
+
+ private:
+  drivers::NodeClient* node_ = nullptr;
+  std::vector<runtime::LoadRequest> loads_;
+  runtime::ShareReply reply_;
+};
+
 /// Brings images to one node, one after another.
 class Courier {
  public:
   Courier(const Environment& environment, const image::TarFile& tar, drivers::NodeClient& node)
       : environment_(environment), tar_(tar), node_(node) {}
 
-  std::vector<Delivery> bring(const std::vector<image::PackedImage>& images) {
-    const auto there = node_.images(/*layers=*/true);
-    std::optional<Error> gone;
-    if (!there) gone = there.error();
-    image::Inventory inventory(there ? *there : std::vector<runtime::Image>{});
+  /// Comes first: finds out what is there.
+  void look() {
+    auto there = node_.images(/*layers=*/true);
+    if (!there) gone_ = there.error();
+    if (there) shares_ = there->shares;
+    inventory_ = image::Inventory(there ? there->images : std::vector<runtime::Image>{});
+  }
+
+  [[nodiscard]] drivers::NodeClient& node() const { return node_; }
+  [[nodiscard]] bool shares() const { return shares_; }
+
+  /// Those that bring() will make, if nothing goes wrong.
+  [[nodiscard]] std::vector<runtime::LoadRequest> loads(const std::vector<image::PackedImage>& images) const {
+    std::vector<runtime::LoadRequest> all;
+    image::Inventory inventory = inventory_;
+    for (const auto& image : images) {
+      if (gone_ || inventory.has(image)) continue;
+      all.push_back(inventory.request_for(image, tar_.path()));
+      inventory.add(image);
+    }
+    return all;
+  }
+
+  std::vector<Delivery> bring(const std::vector<image::PackedImage>& images, const Relay& relay) {
     std::vector<Delivery> all;
     for (const auto& image : images) {
       const Telling telling(environment_, subject_of(image));
-      if (environment_.interrupted) gone = interrupted_error();
-      all.push_back(gone ? failed(image, *gone) : bring_one(image, inventory));
+      if (environment_.interrupted) gone_ = interrupted_error();
+      all.push_back(gone_ ? failed(image, *gone_) : bring_one(image, relay));
       tell(telling, all.back());
       // What waits for a node that does not answer would only wait as long once more.
-      if (all.back().why && is_silence(*all.back().why)) gone = all.back().why;
+      if (all.back().why && is_silence(*all.back().why)) gone_ = all.back().why;
     }
     return all;
   }
@@ -98,8 +154,18 @@ class Courier {
     return "image " + title_of(image) + " on " + node_.config().name;
   }
 
+  [[nodiscard]] Delivery begun(const image::PackedImage& image) const {
+    Delivery delivery;
+    delivery.node = node_.config().name;
+    delivery.image = title_of(image);
+    delivery.layers = image.layers.size();
+    return delivery;
+  }
+
   [[nodiscard]] Delivery failed(const image::PackedImage& image, const Error& why) const {
-    return {node_.config().name, title_of(image), Delivered::failed, 0, 0, image.layers.size(), why};
+    Delivery delivery = begun(image);
+    delivery.why = why;
+    return delivery;
   }
 
   static bool is_silence(const Error& error) {
@@ -113,30 +179,50 @@ class Courier {
       telling.tell("present");
     } else {
       telling.tell("present", std::to_string(delivery.sent_layers) + " of " + std::to_string(delivery.layers) +
-                                  " layers were sent");
+                                  " layers were sent" + (delivery.from.empty() ? "" : " by " + delivery.from));
     }
   }
 
-  Delivery bring_one(const image::PackedImage& image, image::Inventory& inventory) const {
-    Delivery delivery{node_.config().name, title_of(image), Delivered::present, 0, 0, image.layers.size(), {}};
-    if (inventory.has(image)) return delivery;
-    auto request = inventory.request_for(image, tar_.path());
-    auto loaded = load(request, subject_of(image));
+  Delivery bring_one(const image::PackedImage& image, const Relay& relay) {
+    Delivery delivery = begun(image);
+    delivery.outcome = Delivered::present;
+    if (inventory_.has(image)) return delivery;
+    auto request = inventory_.request_for(image, tar_.path());
+    auto loaded = load_shared(request, relay, delivery);
+    if (is_of_the_way(loaded.status())) loaded = load(request, delivery);
     if (loaded.status() == k4t::Status::conflict) {
       // Somebody removed a layer meanwhile, or the runtime wants to see all of them.
       for (auto& layer : request.layers) layer.left_out = false;
-      loaded = load(request, subject_of(image));
+      loaded = load(request, delivery);
     }
     if (!loaded) return failed(image, loaded.error());
-    inventory.add(image);
+    inventory_.add(image);
     delivery.outcome = Delivered::loaded;
     delivery.sent_bytes = loaded->sent_bytes;
     delivery.sent_layers = image::sent_layers(request);
     return delivery;
   }
 
-  Result<runtime::LoadReply> load(const runtime::LoadRequest& request, const std::string& subject) const {
-    Transfer transfer(environment_, subject);
+  /// The node cannot get it from another one, or was given something else there.
+  static bool is_of_the_way(k4t::Status status) {
+    return status == k4t::Status::unsupported || status == k4t::Status::invalid_argument;
+  }
+
+  /// Errors: see is_of_the_way(); others are the same whoever sends it.
+  Result<runtime::LoadReply> load_shared(runtime::LoadRequest request, const Relay& relay, Delivery& delivery) const {
+    request.ticket = relay.ticket(request);
+    if (request.ticket.empty()) return Error{k4t::Status::unsupported, "it is not shared", {}};
+    auto loaded = load(request, delivery);
+    if (loaded) delivery.from = relay.from();
+    if (is_of_the_way(loaded.status())) {
+      environment_.reporter.warning(loaded.error().message + "; image " + delivery.image +
+                                    " is sent to it from here instead of by " + relay.from());
+    }
+    return loaded;
+  }
+
+  Result<runtime::LoadReply> load(const runtime::LoadRequest& request, const Delivery& delivery) const {
+    Transfer transfer(environment_, "image " + delivery.image + " on " + delivery.node);
     auto loaded = node_.load_image(request, &transfer);
     if (!loaded) return explain(environment_, transfer, loaded.error());
     return loaded;
@@ -145,6 +231,108 @@ class Courier {
   const Environment& environment_;
   const image::TarFile& tar_;
   drivers::NodeClient& node_;
+  std::optional<Error> gone_;
+  bool shares_ = false;
+  image::Inventory inventory_{{}};
+};
+
+/// Who needs what, of the nodes that share with each other.
+struct Demand {
+  struct Need {
+    drivers::NodeClient* node = nullptr;
+    std::uint64_t bytes = 0;
+  };
+  std::vector<Need> needs;                  ///< the largest first
+  std::vector<runtime::LoadRequest> loads;  ///< each once
+  std::uint64_t saved_bytes = 0;            ///< that would leave this machine more than once otherwise
+};
+
+Demand demand_of(const std::vector<const Courier*>& couriers, const std::vector<image::PackedImage>& images) {
+  Demand demand;
+  std::set<std::uint64_t> wanted;  // where layers begin in the archive
+  for (const auto* courier : couriers) {
+    // What one driver gives out no other understands.
+    const bool alien =
+        !demand.needs.empty() && demand.needs.front().node->config().driver != courier->node().config().driver;
+    if (!courier->shares() || alien) continue;
+    Demand::Need need{&courier->node(), 0};
+    for (const auto& load : courier->loads(images)) {
+      if (image::sent_layers(load) == 0) continue;
+      for (const auto& layer : load.layers) {
+        if (layer.left_out) continue;
+        need.bytes += layer.at.bytes;
+        if (!wanted.insert(layer.at.offset_bytes).second) demand.saved_bytes += layer.at.bytes;
+      }
+      if (std::ranges::find(demand.loads, load) == demand.loads.end()) demand.loads.push_back(load);
+    }
+    if (need.bytes > 0) demand.needs.push_back(need);
+  }
+  std::ranges::stable_sort(demand.needs, std::greater<>(), &Demand::Need::bytes);
+  return demand;
+}
+
+/// Lets one node share what several need, if that is worth the trouble and one can.
+Relay share(const Environment& environment, const Demand& demand) {
+  if (demand.saved_bytes < least_saved_bytes) return {};
+  for (const auto& need : demand.needs) {
+    if (environment.interrupted) break;
+    Transfer transfer(environment, "images on " + need.node->config().name);
+    auto shared = need.node->share_images({demand.loads, share_limit_s}, &transfer);
+    if (shared) {
+      transfer.tell("shared");
+      return {*need.node, demand.loads, *std::move(shared)};
+    }
+    const Error why = explain(environment, transfer, shared.error());
+    if (why.status == k4t::Status::unsupported) {
+      environment.reporter.warning(why.message + "; it does not share images with the other nodes");
+    } else {
+      transfer.tell("failed", why.message);
+    }
+  }
+  return {};
+}
+
+/// Where couriers wait for each other, to find out what several of them need. Who is late, because its node answers
+/// slowly or not at all, is not waited for long; it takes what is shared if that is what it needs. Thread-safe.
+class Meeting {
+ public:
+  Meeting(const Environment& environment, const std::vector<image::PackedImage>& images, std::size_t expected)
+      : environment_(environment), images_(images), couriers_(expected) {}
+
+  /// That one, at its place among the expected ones, has looked.
+  void arrive(std::size_t place, const Courier& courier) {
+    const std::scoped_lock lock(mutex_);
+    if (arrived_++ == 0) until_ = steady_clock::now() + latecomers_wait;
+    couriers_[place] = &courier;
+    changed_.notify_all();
+  }
+
+  /// What is shared. REQUIRES: the caller has arrived, and its courier lives until this returns.
+  const Relay& relay() {
+    std::call_once(shared_, [&] { relay_.emplace(share(environment_, demand_of(await(), images_))); });
+    return *relay_;
+  }
+
+ private:
+  static constexpr auto latecomers_wait = std::chrono::seconds(2);
+
+  std::vector<const Courier*> await() {
+    std::unique_lock lock(mutex_);
+    changed_.wait_until(lock, until_, [&] { return arrived_ == couriers_.size(); });
+    auto present = couriers_;
+    std::erase(present, nullptr);
+    return present;
+  }
+
+  const Environment& environment_;
+  const std::vector<image::PackedImage>& images_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<const Courier*> couriers_;  ///< guarded by mutex_; nullptr: not yet
+  std::size_t arrived_ = 0;               ///< guarded by mutex_
+  steady_clock::time_point until_;        ///< guarded by mutex_
+  std::once_flag shared_;
+  std::optional<Relay> relay_;
 };
 
 /// A source that is no node of the cluster must not be called one.
@@ -222,8 +410,20 @@ Result<image::Spool> fetch_images(const Environment& environment, drivers::NodeC
 std::vector<Delivery> push_images(const Environment& environment, const image::TarFile& tar,
                                   const std::vector<image::PackedImage>& images,
                                   const std::vector<drivers::NodeClient*>& nodes) {
-  const auto deliveries = platform::parallel_map(
-      nodes, most_transfers, [&](drivers::NodeClient* node) { return Courier(environment, tar, *node).bring(images); });
+  std::vector<std::size_t> places(nodes.size());
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  std::counting_semaphore<most_transfers> free_ways(most_transfers);
+  Meeting meeting(environment, images, nodes.size());
+  const auto deliveries = platform::parallel_map(places, most_looks, [&](std::size_t place) {
+    Courier courier(environment, tar, *nodes[place]);
+    courier.look();
+    meeting.arrive(place, courier);
+    const Relay& relay = meeting.relay();
+    free_ways.acquire();
+    auto brought = courier.bring(images, relay);
+    free_ways.release();
+    return brought;
+  });
   std::vector<Delivery> all;
   for (const auto& some : deliveries) all.insert(all.end(), some.begin(), some.end());
   return all;
@@ -244,7 +444,7 @@ std::vector<ImageSight> look_at_images(const std::vector<model::Service>& servic
       return one.id == name || std::find(one.names.begin(), one.names.end(), wanted) != one.names.end();
     };
     for (std::size_t n = 0; n < nodes.size(); ++n) {
-      const bool there = found[n] && std::any_of(found[n]->begin(), found[n]->end(), is_it);
+      const bool there = found[n] && std::ranges::any_of(found[n]->images, is_it);
       (!found[n] ? sight.unknown : there ? sight.on : sight.not_on).push_back(nodes[n]->config().name);
     }
     sights.push_back(std::move(sight));

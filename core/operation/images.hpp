@@ -27,6 +27,7 @@ struct Delivery {
   std::uint64_t sent_bytes = 0;  ///< that travelled; 0 where it failed
   std::size_t sent_layers = 0;   ///< of `layers`
   std::size_t layers = 0;
+  std::string from;          ///< the node that gave what was sent; empty: this machine did
   std::optional<Error> why;  ///< of what failed
 };
 
@@ -39,8 +40,9 @@ Result<std::vector<drivers::NodeClient*>> receivers(const Environment& environme
 Result<image::Spool> fetch_images(const Environment& environment, drivers::NodeClient& source,
                                   const std::vector<std::string>& images);
 
-/// Brings the images of `tar` to the nodes, each only with the layers that the node does not have. A node that fails
-/// costs only itself. Sorted by node, then as in `images`.
+/// Brings the images of `tar` to the nodes, each only with the layers that the node does not have. What several of them
+/// lack leaves this machine once, where nodes can share: one of them then gives it to the others, and who cannot get it
+/// there is sent it from here. A node that fails costs only itself. Sorted by node, then as in `images`.
 std::vector<Delivery> push_images(const Environment& environment, const image::TarFile& tar,
                                   const std::vector<image::PackedImage>& images,
                                   const std::vector<drivers::NodeClient*>& nodes);

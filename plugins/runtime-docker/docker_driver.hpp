@@ -1,16 +1,19 @@
 #pragma once
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "client.hpp"
 #include "k4t/runtime.hpp"
 #include "options.hpp"
+#include "share.hpp"
 
 namespace k4t::docker {
 
-/// One node's Docker Engine as a runtime. Thread-safe: it keeps nothing of its own but connections, since what the
-/// engine says is the truth.
+/// One node's Docker Engine as a runtime. Thread-safe: it keeps nothing of its own but connections and what the node
+/// shares, since what the engine says is the truth.
 class DockerDriver final : public runtime::Driver {
  public:
   explicit DockerDriver(Options options);
@@ -21,6 +24,8 @@ class DockerDriver final : public runtime::Driver {
   Result<runtime::ImagesReply> list_images(const runtime::ImagesRequest& request, Call& call) override;
   Result<Nothing> save_images(const runtime::SaveRequest& request, Call& call) override;
   Result<runtime::LoadReply> load_image(const runtime::LoadRequest& request, Call& call) override;
+  Result<runtime::ShareReply> share_images(const runtime::ShareRequest& request, Call& call) override;
+  Result<Nothing> end_share(const runtime::EndShareRequest& request, Call& call) override;
   Result<runtime::ListReply> list(const runtime::ListRequest& request, Call& call) override;
   Result<runtime::Instance> create(const runtime::InstanceSpec& spec, Call& call) override;
   Result<runtime::Instance> start(const runtime::InstanceRequest& request, Call& call) override;
@@ -40,6 +45,7 @@ class DockerDriver final : public runtime::Driver {
   Result<std::vector<std::string>> read_subnets(Call& call);
   /// What has the spec's name already, if it is the same instance.
   Result<runtime::Instance> existing(const runtime::InstanceSpec& spec, Call& call);
+  Result<runtime::LoadReply> load_shared(const runtime::LoadRequest& request, Call& call);
   Result<void> may_remove(const runtime::Instance& instance) const;
   Result<Nothing> stop_instance(const runtime::Instance& instance, Call& call);
   /// Sends and passes the multiplexed output on to the caller.
@@ -48,6 +54,9 @@ class DockerDriver final : public runtime::Driver {
 
   const Options options_;
   Engine engine_;
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<Share>> shares_;  ///< guarded by mutex_
+  std::uint64_t last_share_ = 0;                          ///< guarded by mutex_
 };
 
 /// The manifest of this plugin.

@@ -1,106 +1,21 @@
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 
 #include "docker_driver.hpp"
 #include "load_archive.hpp"
 #include "render.hpp"
+#include "share.hpp"
 #include "streams.hpp"
+#include "transfer.hpp"
 
-/// Images without a registry: what is there, out of the engine, into it.
+/// Images without a registry: what is there, out of the engine, into it, from node to node.
 
 namespace k4t::docker {
 namespace {
 
-constexpr std::uint64_t progress_step_bytes = 1u << 20;
-
-/// Gives what segments say piece by piece, from the file as far as they are parts of it.
-class SegmentReader {
- public:
-  static Result<SegmentReader> open(const std::string& file, std::vector<Segment> segments) {
-    const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return unreadable(file);
-    return SegmentReader(file, descriptor, std::move(segments));
-  }
-  SegmentReader(SegmentReader&& other) noexcept
-      : file_(std::move(other.file_)),
-        descriptor_(std::exchange(other.descriptor_, -1)),
-        segments_(std::move(other.segments_)) {}
-  SegmentReader& operator=(SegmentReader&&) = delete;
-  ~SegmentReader() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-
-  Result<std::string> next(std::size_t limit_bytes) {
-    while (at_ < segments_.size()) {
-      const auto* text = std::get_if<std::string>(&segments_[at_]);
-      const std::uint64_t size = text != nullptr ? text->size() : std::get<runtime::Extent>(segments_[at_]).bytes;
-      const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(limit_bytes, size - done_));
-      if (part == 0) {
-        ++at_;
-        done_ = 0;
-        continue;
-      }
-      const std::uint64_t from = std::exchange(done_, done_ + part);
-      if (text != nullptr) return text->substr(from, part);
-      return read(std::get<runtime::Extent>(segments_[at_]).offset_bytes + from, part);
-    }
-    return std::string();
-  }
-
- private:
-  SegmentReader(std::string file, int descriptor, std::vector<Segment> segments)
-      : file_(std::move(file)), descriptor_(descriptor), segments_(std::move(segments)) {}
-
-  static Error unreadable(const std::string& file) {
-    return Error{Status::unavailable, "cannot read " + file + ": " + std::generic_category().message(errno), {}};
-  }
-
-  Result<std::string> read(std::uint64_t offset_bytes, std::size_t size) {
-    std::string bytes(size, '\0');
-    for (std::size_t have = 0; have < size;) {
-      const ssize_t got = ::pread(descriptor_, &bytes[have], size - have, static_cast<off_t>(offset_bytes + have));
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return unreadable(file_);
-      if (got == 0) return Error{Status::invalid_argument, file_ + " is shorter than it was", {}};
-      have += static_cast<std::size_t>(got);
-    }
-    return bytes;
-  }
-
-  std::string file_;
-  int descriptor_;
-  std::vector<Segment> segments_;
-  std::size_t at_ = 0;
-  std::uint64_t done_ = 0;  ///< of segment `at_`
-};
-
-/// Tells now and then how far a transfer has come.
-class ByteProgress {
- public:
-  ByteProgress(Call& call, std::string step, std::uint64_t total) : call_(call), step_(std::move(step)), total_(total) {
-    tell();
-  }
-  void add(std::size_t bytes) {
-    done_ += bytes;
-    if (done_ - told_ >= progress_step_bytes) tell();
-  }
-
- private:
-  void tell() {
-    told_ = done_;
-    call_.progress({step_, "", std::min(done_, total_), total_, "bytes"});
-  }
-
-  Call& call_;
-  const std::string step_;
-  const std::uint64_t total_;
-  std::uint64_t done_ = 0;
-  std::uint64_t told_ = 0;
-};
+/// Whether commands run where the engine is, and others reach it as k4t does.
+bool is_over_ssh(const Options& options) {
+  return !options.engine.unix_path.empty() && options.engine.host->name() != transport::local_host()->name();
+}
 
 }  // namespace
 
@@ -108,6 +23,7 @@ Result<runtime::ImagesReply> DockerDriver::list_images(const runtime::ImagesRequ
   K4T_ASSIGN(const Json found, engine_.get("/images/json", call));
   if (!found.is_array()) return Error{Status::unavailable, "the Docker Engine's answer is not understood", {}};
   runtime::ImagesReply reply;
+  reply.shares = is_over_ssh(options_);
   for (const Json& summary : found) {
     Json inspected;
     if (request.layers) {
@@ -150,6 +66,7 @@ Result<Nothing> DockerDriver::save_images(const runtime::SaveRequest& request, C
 }
 
 Result<runtime::LoadReply> DockerDriver::load_image(const runtime::LoadRequest& request, Call& call) {
+  if (!request.ticket.empty()) return load_shared(request, call);
   K4T_ASSIGN(auto segments, load_archive(request));
   const std::uint64_t total = size_bytes(segments);
   K4T_ASSIGN(auto reader, SegmentReader::open(request.file, std::move(segments)));
@@ -168,6 +85,39 @@ Result<runtime::LoadReply> DockerDriver::load_image(const runtime::LoadRequest& 
   if (answer.status != 200) return load_error(request, answer.message());
   if (said.failure()) return load_error(request, *said.failure());
   return runtime::LoadReply{total};
+}
+
+Result<runtime::LoadReply> DockerDriver::load_shared(const runtime::LoadRequest& request, Call& call) {
+  if (!is_over_ssh(options_)) return Error{Status::unsupported, "this node runs no commands for k4t", {}};
+  const Json written = Json::parse(request.ticket, nullptr, /*allow_exceptions=*/false);
+  if (written.is_discarded()) return Error{Status::invalid_argument, "the ticket is no ticket of this driver", {}};
+  K4T_ASSIGN(const auto ticket, decode<Ticket>(written));
+  K4T_ASSIGN(const auto sent_bytes,
+             take_shared(*options_.engine.host, options_.engine.unix_path, request, ticket, call));
+  return runtime::LoadReply{sent_bytes};
+}
+
+Result<runtime::ShareReply> DockerDriver::share_images(const runtime::ShareRequest& request, Call& call) {
+  if (!is_over_ssh(options_)) return Error{Status::unsupported, "it is not reached over SSH", {}};
+  if (request.loads.empty()) return Error{Status::invalid_argument, "there is nothing to share", {}};
+  const auto spool = spool_of(request.loads);
+  K4T_ASSIGN(auto reader, SegmentReader::open(request.loads.front().file, spool.segments));
+  K4T_ASSIGN(auto share, Share::begin(*options_.engine.host, spool, reader, options_.share_port, request.for_s, call));
+  runtime::ShareReply reply;
+  reply.sent_bytes = size_bytes(spool.segments);
+  for (std::uint32_t load = 0; load < request.loads.size(); ++load) {
+    reply.tickets.push_back(Json(share->ticket(load)).dump());
+  }
+  const std::scoped_lock lock(mutex_);
+  reply.share = std::to_string(++last_share_);
+  shares_.emplace(reply.share, std::move(share));
+  return reply;
+}
+
+Result<Nothing> DockerDriver::end_share(const runtime::EndShareRequest& request, Call& /*call*/) {
+  const std::scoped_lock lock(mutex_);
+  shares_.erase(request.share);
+  return Nothing{};
 }
 
 }  // namespace k4t::docker

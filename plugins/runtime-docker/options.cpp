@@ -33,8 +33,9 @@ struct Written {
   TlsFiles tls;
   std::vector<Login> registries;
   std::string network;
+  std::uint16_t share_port = 0;
 };
-K4T_JSON(Written, host, socket, ssh, tls, registries, network)
+K4T_JSON(Written, host, socket, ssh, tls, registries, network, share_port)
 
 bool is_address(const std::string& text) {
   in6_addr parsed{};
@@ -110,6 +111,7 @@ Result<void> check_fit(const Written& written, const Json& options) {
     return options.contains(name) && !written.host.starts_with(scheme);
   };
   if (misplaced("tls", tcp_scheme)) return unusable(written.host, "options.tls is for tcp:// only");
+  if (misplaced("share_port", ssh_scheme)) return unusable(written.host, "options.share_port is for ssh:// only");
   if (misplaced("ssh", ssh_scheme)) return unusable(written.host, "options.ssh is for ssh:// only");
   if (misplaced("socket", ssh_scheme)) {
     return unusable(written.host, "options.socket is for ssh:// only; write unix:///PATH for a socket of this machine");
@@ -159,6 +161,13 @@ Json options_schema() {
         {"ssh", transport::ssh_options_schema()},
         {"tls", tls_schema()},
         {"registries", registries_schema()},
+        {"share_port",
+         {{"type", "integer"},
+          {"minimum", 1},
+          {"maximum", 65535},
+          {"description",
+           "Over ssh://, the TCP port at which other nodes get images from this one while k4t brings them; else any "
+           "free one from 61000 up"}}},
         {"network",
          {{"type", "string"},
           {"pattern", "^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"},
@@ -185,6 +194,7 @@ Result<Options> parse_options(const OpenRequest& request) {
   options.registries = written.registries;
   options.cluster = request.cluster;
   options.reached = {request.address, written.network};
+  options.share_port = written.share_port;
   return options;
 }
 

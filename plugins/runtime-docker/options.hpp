@@ -19,6 +19,7 @@ struct Options {
   std::vector<Login> registries;
   std::string cluster;
   Reached reached;
+  std::uint16_t share_port = 0;  ///< 0: any that is free
 };
 
 /// The JSON Schema of the `options` table.

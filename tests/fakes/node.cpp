@@ -28,7 +28,7 @@ Result<runtime::ImageReply> Node::ensure_image(const runtime::ImageRequest& requ
 Result<runtime::ImagesReply> Node::list_images(const runtime::ImagesRequest& /*request*/, Call& call) {
   return faults.serve("list_images", call, [&]() -> Result<runtime::ImagesReply> {
     const std::scoped_lock lock(mutex_);
-    return runtime::ImagesReply{images};
+    return runtime::ImagesReply{images, shares};
   });
 }
 
@@ -49,6 +49,27 @@ Result<runtime::LoadReply> Node::load_image(const runtime::LoadRequest& request,
       if (!layer.left_out) sent_bytes += layer.at.bytes;
     }
     return runtime::LoadReply{sent_bytes};
+  });
+}
+
+Result<runtime::ShareReply> Node::share_images(const runtime::ShareRequest& request, Call& call) {
+  return faults.serve("share_images", call, [&]() -> Result<runtime::ShareReply> {
+    const std::scoped_lock lock(mutex_);
+    shared.push_back(request);
+    runtime::ShareReply reply;
+    reply.share = std::to_string(shared.size());
+    for (std::size_t load = 0; load < request.loads.size() && !forgets_tickets; ++load)
+      reply.tickets.push_back("load " + std::to_string(load));
+    open_shares.insert(reply.share);
+    return reply;
+  });
+}
+
+Result<Nothing> Node::end_share(const runtime::EndShareRequest& request, Call& call) {
+  return faults.serve("end_share", call, [&]() -> Result<Nothing> {
+    const std::scoped_lock lock(mutex_);
+    open_shares.erase(request.share);
+    return Nothing{};
   });
 }
 

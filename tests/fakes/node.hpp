@@ -25,6 +25,8 @@ class Node final : public runtime::Driver {
   /// Tells `saved_archive`.
   Result<Nothing> save_images(const runtime::SaveRequest& request, Call& call) override;
   Result<runtime::LoadReply> load_image(const runtime::LoadRequest& request, Call& call) override;
+  Result<runtime::ShareReply> share_images(const runtime::ShareRequest& request, Call& call) override;
+  Result<Nothing> end_share(const runtime::EndShareRequest& request, Call& call) override;
   Result<runtime::ListReply> list(const runtime::ListRequest& request, Call& call) override;
   Result<runtime::Instance> create(const runtime::InstanceSpec& spec, Call& call) override;
   Result<runtime::Instance> start(const runtime::InstanceRequest& request, Call& call) override;
@@ -45,6 +47,10 @@ class Node final : public runtime::Driver {
   std::vector<runtime::Image> images;                  ///< what is loaded is not added
   std::vector<runtime::LoadRequest> loads;             ///< those that were tried
   std::string saved_archive;
+  bool shares = false;                        ///< images with the others
+  std::vector<runtime::ShareRequest> shared;  ///< what it shares or shared
+  std::set<std::string> open_shares;
+  bool forgets_tickets = false;
   bool wants_all_layers = false;  ///< as a runtime that cannot do without those it has
   std::uint64_t memory_bytes = std::uint64_t{4} << 30;
   runtime::NodeUsage in_use;

@@ -84,8 +84,9 @@ struct ImagesRequest {
 K4T_SDK_JSON(ImagesRequest, layers)
 struct ImagesReply {
   std::vector<Image> images;  ///< sorted by id
+  bool shares = false;        ///< the node can share images with others of the same driver, and load what they share
 };
-K4T_SDK_JSON(ImagesReply, images)
+K4T_SDK_JSON(ImagesReply, images, shares)
 
 struct SaveRequest {
   std::vector<std::string> images;  ///< by name or id
@@ -104,6 +105,7 @@ struct LoadLayer {
   std::string digest;     ///< see Image::layers
   Extent at;              ///< its tar, as it is or compressed with gzip
   bool left_out = false;  ///< the runtime has it on top of those below, so that it need not be sent
+  friend bool operator==(const LoadLayer&, const LoadLayer&) = default;
 };
 K4T_SDK_JSON(LoadLayer, digest, at, left_out)
 
@@ -113,12 +115,31 @@ struct LoadRequest {
   std::vector<std::string> names;  ///< what it is called there from then on; other images lose these names
   Extent config;                   ///< the image's configuration (OCI image specification)
   std::vector<LoadLayer> layers;   ///< the lowest first
+  /// What ShareReply says of exactly this load: it comes from the node that shares it. A secret. Empty: from the file.
+  std::string ticket{};
+  friend bool operator==(const LoadRequest&, const LoadRequest&) = default;
 };
-K4T_SDK_JSON(LoadRequest, file, names, config, layers)
+K4T_SDK_JSON(LoadRequest, file, names, config, layers, ticket)
 struct LoadReply {
   std::uint64_t sent_bytes = 0;  ///< that travelled to the node
 };
 K4T_SDK_JSON(LoadReply, sent_bytes)
+
+struct ShareRequest {
+  std::vector<LoadRequest> loads;  ///< of one file, without tickets
+  std::uint32_t for_s = 0;         ///< after that it ends by itself
+};
+K4T_SDK_JSON(ShareRequest, loads, for_s)
+struct ShareReply {
+  std::string share;                 ///< names it to end_share
+  std::vector<std::string> tickets;  ///< one for each load, understood by the same driver only; secrets
+  std::uint64_t sent_bytes = 0;      ///< that travelled to the node
+};
+K4T_SDK_JSON(ShareReply, share, tickets, sent_bytes)
+struct EndShareRequest {
+  std::string share;
+};
+K4T_SDK_JSON(EndShareRequest, share)
 
 struct PortMap {
   std::uint16_t container_port = 0;
@@ -258,6 +279,16 @@ struct LoadImage {
   using Request = LoadRequest;
   using Reply = LoadReply;
 };
+struct ShareImages {
+  static constexpr const char* name = "share_images";
+  using Request = ShareRequest;
+  using Reply = ShareReply;
+};
+struct EndShare {
+  static constexpr const char* name = "end_share";
+  using Request = EndShareRequest;
+  using Reply = Nothing;
+};
 struct List {
   static constexpr const char* name = "list";
   using Request = ListRequest;
@@ -336,10 +367,18 @@ class Driver {
   }
   /// Makes the image present under its names, whatever is there already. Reports progress, with the bytes that were
   /// sent. CONFLICT: a layer that was left out is not there after all. INVALID_ARGUMENT: what was given is no such
-  /// image.
+  /// image. UNSUPPORTED, with a ticket only: this node cannot get it from there, and why.
   virtual Result<LoadReply> load_image(const LoadRequest& /*request*/, Call& /*call*/) {
     return Error{Status::unsupported, "this runtime takes no images but from a registry", {}};
   }
+  /// Brings what these loads send to this node, each piece once, and keeps it there for other nodes of the driver until
+  /// end_share, or this program, or the time ends. Reports progress. UNSUPPORTED: it cannot be shared from here, and
+  /// why.
+  virtual Result<ShareReply> share_images(const ShareRequest& /*request*/, Call& /*call*/) {
+    return Error{Status::unsupported, "this runtime shares no images", {}};
+  }
+  /// What still takes something from it may finish.
+  virtual Result<Nothing> end_share(const EndShareRequest& /*request*/, Call& /*call*/) { return Nothing{}; }
 };
 
 struct Kind {
@@ -367,6 +406,8 @@ K4T_SDK_INLINE Result<Json> Kind::dispatch(Driver& driver, std::string_view meth
       .on<method::ListImages>([&](const auto& in) { return driver.list_images(in, call); })
       .on<method::SaveImages>([&](const auto& in) { return driver.save_images(in, call); })
       .on<method::LoadImage>([&](const auto& in) { return driver.load_image(in, call); })
+      .on<method::ShareImages>([&](const auto& in) { return driver.share_images(in, call); })
+      .on<method::EndShare>([&](const auto& in) { return driver.end_share(in, call); })
       .outcome();
 }
 #endif

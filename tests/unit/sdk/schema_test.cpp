@@ -126,9 +126,12 @@ std::vector<Shape> runtime_shapes() {
   add<m::Inspect>(shapes, kind, {"demo-web-1"}, instance());
   add<m::Logs>(shapes, kind, {"demo-web-1", true, 10, true}, {});
   add<m::Exec>(shapes, kind, {"demo-web-1", {"true"}}, {1});
-  add<m::ListImages>(shapes, kind, {true}, {{{"sha256:1", {"web:1"}, {"sha256:2"}, 3}}});
+  add<m::ListImages>(shapes, kind, {true}, {{{"sha256:1", {"web:1"}, {"sha256:2"}, 3}}, true});
   add<m::SaveImages>(shapes, kind, {{"web:1"}}, {});
-  add<m::LoadImage>(shapes, kind, {"/file", {"web:1"}, {1, 2}, {{"sha256:2", {3, 4}, true}}}, {5});
+  const runtime::LoadRequest load{"/file", {"web:1"}, {1, 2}, {{"sha256:2", {3, 4}, true}}, "ticket"};
+  add<m::LoadImage>(shapes, kind, load, {5});
+  add<m::ShareImages>(shapes, kind, {{load}, 60}, {"1", {"ticket"}, 5});
+  add<m::EndShare>(shapes, kind, {"1"}, {});
   return shapes;
 }
 
@@ -307,6 +310,8 @@ TEST(SchemaTest, WhatAStructIsByDefaultFits) {
   fits("runtime", "ListReply", runtime::ListReply{});
   fits("runtime", "ImagesReply", runtime::ImagesReply{});
   fits("runtime", "LoadRequest", runtime::LoadRequest{});
+  fits("runtime", "ShareRequest", runtime::ShareRequest{});
+  fits("runtime", "ShareReply", runtime::ShareReply{});
   fits("power", "Machine", power::Machine{});
 }
 
