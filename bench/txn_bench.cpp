@@ -383,6 +383,7 @@ void bench_records(plugin::Catalog& catalog) {
     for (std::size_t part = 0; part < 2; ++part) updates.send(records / 2);
   };
   Series together;
+  std::map<std::string, Series> rounds;
   Series raw;
   Series raw_pair;
   for (int turn = 0; turn < turns; ++turn) {
@@ -393,7 +394,9 @@ void bench_records(plugin::Catalog& catalog) {
           {"many" + std::to_string(i) + "." + pair.domain(), dns::Type::txt, 5, {"turn " + std::to_string(turn)}});
     }
     std::sort(next.dns.records.begin(), next.dns.records.end());
-    together.add(pair.commit(next).whole);
+    const auto took = pair.commit(next);
+    together.add(took.whole);
+    for (const auto& [round, time] : took.rounds) rounds[round].add(time);
     raw.add(time_of([&] { send_all(first); }));
     raw_pair.add(time_of([&] {
       std::thread beside([&] { send_all(second); });
@@ -408,6 +411,7 @@ void bench_records(plugin::Catalog& catalog) {
   line(
       "one transaction on a pair of BINDs", together.median(),
       times(together.median(), raw.median()) + " one server, " + times(together.median(), raw_pair.median()) + " both");
+  for (auto& [round, times] : rounds) line("  " + round, times.median());
 }
 
 /// One nginx alone, by turns with its own commands.
