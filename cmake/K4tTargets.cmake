@@ -133,7 +133,7 @@ function(k4t_plugin name)
   install(TARGETS ${name} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/k4t/plugins")
 endfunction()
 
-# k4t_test(NAME LABEL unit|loader|simulation|integration|crash|e2e|pairs SOURCES … [LINK …] [WHOLE] [TIMEOUT seconds]):
+# k4t_test(NAME LABEL unit|loader|simulation|integration|crash|e2e|pairs|recovery SOURCES … [LINK …] [WHOLE] [TIMEOUT seconds]):
 # a GoogleTest program. Each case is a CTest test of its own; with WHOLE the program is one test, for cases that share a
 # costly server. Tests with real servers, those of the last four labels, are WHOLE and have a network of their own, so that
 # they can run side by side; the longest starts first. Only unit tests exist in sanitizer builds.
@@ -158,7 +158,7 @@ function(k4t_test name)
                                              K4T_BINARY_DIR="${PROJECT_BINARY_DIR}")
   if(ARG_WHOLE)
     set(launcher "")
-    if(ARG_LABEL MATCHES "^(integration|crash|e2e|pairs)$")
+    if(ARG_LABEL MATCHES "^(integration|crash|e2e|pairs|recovery)$")
       set(launcher "${PROJECT_SOURCE_DIR}/tests/support/own_network")
     endif()
     add_test(NAME ${name} COMMAND ${launcher} $<TARGET_FILE:${name}>)

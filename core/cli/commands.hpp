@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backup/keeper.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/session.hpp"
 #include "operation/master.hpp"
@@ -97,6 +98,16 @@ enum class WitnessVerb { add, rm, replace };
 Exit run_witness_ls(const Globals& globals);
 Exit run_witness_suggest(const Globals& globals);
 Exit run_witness_change(const Globals& globals, WitnessVerb verb, const std::vector<std::string>& ids);
+
+/// Brings what a command changed to where copies of the metadata are kept, and tells what came of it; the exit code
+/// that then remains.
+Exit keep_copies(Session& session, const char* command, Exit exit);
+/// Where they stand, as far as the master knows.
+std::vector<backup::PlaceStanding> look_at_copies(Session& session, store::Store& store);
+Exit run_init(const Globals& globals);
+Exit run_backup_now(const Globals& globals, const std::vector<std::string>& places);
+Exit run_backup_ls(const Globals& globals, const std::vector<std::string>& places);
+Exit run_backup_verify(const Globals& globals, const std::vector<std::string>& places);
 
 Exit run_status(const Globals& globals);
 Exit run_ps(const Globals& globals, const std::vector<std::string>& services);

@@ -94,11 +94,12 @@ Exit conclude(Session& session, const char* command, const Result<Report>& repor
   }
   if (globals.json) {
     std::puts(report_json(*report).dump(2, ' ', false, Json::error_handler_t::replace).c_str());
-    return exit_of(*report, session.cluster().accept_single_copy);
+  } else {
+    if (report->why) print_error(globals, *report->why);
+    put(stdout, render_report(*report, terminal_of(stdout).colours));
+    std::fflush(stdout);
   }
-  if (report->why) print_error(globals, *report->why);
-  put(stdout, render_report(*report, terminal_of(stdout).colours));
-  return exit_of(*report, session.cluster().accept_single_copy);
+  return keep_copies(session, command, exit_of(*report, session.cluster().accept_single_copy));
 }
 
 Exit run_plan(const Globals& globals, const ChangeArguments& arguments) {

@@ -41,6 +41,7 @@ class Doctor {
     } else {
       bad("cluster", status.error().message, status.error().detail);
     }
+    copies();
     return std::move(findings_);
   }
 
@@ -171,6 +172,30 @@ class Doctor {
     for (const auto& name : shown->silent_folders) {
       bad("record folder " + name, "does not answer or holds a damaged record",
           "while it is so, changes may end with a single copy");
+    }
+  }
+
+  void copies() {
+    const auto& cluster = session_.cluster();
+    if (cluster.backups.empty()) {
+      return warning("copies", "nobody keeps copies of the metadata",
+                     "name a machine in a [[backup]] table, then `k4t init`; what the master knows is lost with it");
+    }
+    if (const auto key = backup::open_key(cluster.backup_key); !key) {
+      return bad("copies", key.error().message, "`k4t init` makes the key; of a cluster that had one, bring it back");
+    }
+    for (const auto& standing : look_at_copies(session_, *session_.store("doctor"))) {
+      const std::string subject = "copies on " + standing.place;
+      if (!standing.elsewhere) {
+        warning(subject, "are on this machine, and lost with it", "name another machine");
+      } else if (!standing.last) {
+        bad(subject, "there is none yet", "`k4t backup now` makes one, or says what is wrong");
+      } else if (!standing.current) {
+        warning(subject, "the last one is older than the metadata",
+                "`k4t backup now` makes one, or says what is wrong");
+      } else {
+        good(subject, standing.last->name);
+      }
     }
   }
 

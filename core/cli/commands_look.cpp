@@ -8,6 +8,7 @@
 #include "cli/console.hpp"
 #include "cli/progress.hpp"
 #include "cli/render.hpp"
+#include "cli/render_backup.hpp"
 #include "cli/render_status.hpp"
 #include "cli/status_printer.hpp"
 #include "operation/master.hpp"
@@ -142,7 +143,14 @@ Exit run_status(const Globals& globals) {
     print_error(globals, status.error());
     return Exit::failed;
   }
-  if (globals.json) print_json(status_json(session->cluster(), *status));
+  const auto copies = look_at_copies(*session, *session->store("status"));
+  if (globals.json) {
+    Json json = status_json(session->cluster(), *status);
+    json["copies"] = standings_json(copies);
+    print_json(json);
+  } else {
+    put(stdout, render_standings(copies, std::time(nullptr), terminal_of(stdout).colours));
+  }
   if (!settled || status->assessment.unfinished) return Exit::unfinished;
   const auto& members = status->assessment.members;
   const bool lagging = std::any_of(members.begin(), members.end(), [](const txn::Member& member) {

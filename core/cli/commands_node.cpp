@@ -137,7 +137,7 @@ Exit with_environment(const Globals& globals, const char* command, const Act& ac
   if (session == nullptr) return Exit::usage;
   if (session->store(command) == nullptr) return Exit::failed;
   operation::Reporter quiet;
-  return act(*session, session->environment(command, quiet));
+  return keep_copies(*session, command, act(*session, session->environment(command, quiet)));
 }
 
 /// INVALID_ARGUMENT: the node is not one that a command added.

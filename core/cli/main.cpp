@@ -25,7 +25,7 @@ constexpr const char* general_footer =
     "  5  done, but on no machine besides the master is a copy of the change\n"
     "  6  diff: there is a difference, or it is not known whether there is one\n"
     "  7  node drain, node rm --lost, repair: done as far as there is room;\n"
-    "     image push: not on all nodes\n"
+    "     image push, backup now: not on all nodes\n"
     "\n"
     "`k4t COMMAND --help` tells more of one command, `man k4t` of all.";
 
@@ -182,6 +182,29 @@ class Program {
     add_yes_and_why(repair);
     declare_images();
     declare_witnesses();
+    declare_copies();
+  }
+
+  void declare_copies() {
+    command("init", "Make the key that copies of the metadata are encrypted with", [this] {
+      changes_ = true;
+      return run_init(globals_);
+    });
+    auto* backup = family("backup", "Copy the master's metadata, look at the copies");
+    const auto verb = [&](const char* name, const char* help, bool changes,
+                          Exit (*act)(const Globals&, const std::vector<std::string>&)) {
+      auto* sub = command(
+          name, help,
+          [this, changes, act] {
+            changes_ = changes;
+            return act(globals_, places_);
+          },
+          backup);
+      sub->add_option("PLACE", places_, "Only there: a node or a machine of k4t.toml")->type_name("");
+    };
+    verb("now", "Make a copy and bring it to where copies are kept", true, k4t::cli::run_backup_now);
+    verb("ls", "List the copies", false, k4t::cli::run_backup_ls);
+    verb("verify", "Open every copy with the key", false, k4t::cli::run_backup_verify);
   }
 
   void add_yes_and_why(CLI::App* sub) {
@@ -375,6 +398,7 @@ class Program {
   bool repair_ = false;
   std::vector<std::string> overwrite_;
   std::vector<std::string> witnesses_;
+  std::vector<std::string> places_;
   k4t::cli::NodeArguments node_;
   k4t::cli::ImageArguments image_;
   std::string txn_;

@@ -291,6 +291,8 @@ Result<std::unique_ptr<store::Store>> Session::open_store(const std::string& com
   K4T_TRY(stored_nodes_);
   if (mode == store::Mode::read) return opened;
   K4T_TRY(opened->claim_for(cluster_.name));
+  K4T_ASSIGN(const auto id, opened->cluster_id());
+  if (!id) K4T_TRY(opened->set_cluster_id(draw_run()));
   // They were read before the lock was held; a plan without one of them would take its instances for gone.
   K4T_ASSIGN(const auto now, opened->nodes());
   const auto same = [](const model::AddedNode& a, const model::AddedNode& b) { return Json(a.node) == Json(b.node); };

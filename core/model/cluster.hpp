@@ -81,6 +81,27 @@ struct RecordFolder {
   friend bool operator==(const RecordFolder&, const RecordFolder&) = default;
 };
 
+/// A machine that gets copies of the master's metadata.
+struct BackupPlace {
+  std::string node{};                         ///< the [[node]] table that says where it is; empty: `host` alone
+  std::string host{};                         ///< "ssh://…" or "local"
+  std::string path = "/var/lib/k4t/backup";   ///< absolute
+  std::uint32_t every_s = 5 * 60;             ///< how old the newest copy may be while a master runs
+  std::uint32_t keep = 100;                   ///< how many, and
+  std::uint32_t keep_for_s = 90 * 24 * 3600;  ///< how long
+  friend bool operator==(const BackupPlace&, const BackupPlace&) = default;
+
+  /// For people: the node's name, else the machine.
+  [[nodiscard]] const std::string& title() const { return node.empty() ? host : node; }
+};
+
+/// How copies are closed to those who can read them.
+struct BackupKey {
+  bool encrypt = true;
+  std::string key_file{};         ///< absolute; empty with passphrase_file, and where nothing is encrypted
+  std::string passphrase_file{};  ///< absolute
+};
+
 struct Cluster {
   std::string name;
   std::string domain;  ///< fully qualified, lower case, without the final dot
@@ -97,6 +118,8 @@ struct Cluster {
   std::vector<Driven> dns;
   std::vector<Witness> witnesses;
   std::vector<RecordFolder> records;
+  std::vector<BackupPlace> backups;
+  BackupKey backup_key;
   transport::SshOptions ssh;  ///< how witnesses and, where their options do not say, drivers reach ssh:// hosts
 };
 

@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -116,6 +117,29 @@ Result<void> Database::step_all(sqlite3_stmt* statement) {
   }
   if (durable) platform::step("after " + what);
   return {};
+}
+
+Result<std::string> Database::snapshot(const std::string& leave_out) {
+  sqlite3* handle = nullptr;
+  const int opened = sqlite3_open_v2(":memory:", &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  Database copy(file_, handle);
+  if (opened != SQLITE_OK) return copy.error(opened);
+  sqlite3_backup* backup = sqlite3_backup_init(handle, "main", handle_, "main");
+  if (backup == nullptr) return copy.error(sqlite3_errcode(handle));
+  const int stepped = sqlite3_backup_step(backup, -1);
+  const int finished = sqlite3_backup_finish(backup);
+  if (stepped != SQLITE_DONE) return error(finished == SQLITE_OK ? stepped : finished);
+  // What was deleted must not stay in pages that are free, nor change where the rest lies.
+  K4T_TRY(copy.execute(leave_out + "; VACUUM;"));
+  sqlite3_int64 size = 0;
+  const std::unique_ptr<unsigned char, decltype(&sqlite3_free)> bytes(sqlite3_serialize(handle, "main", &size, 0),
+                                                                      sqlite3_free);
+  if (bytes == nullptr) return Error{Status::unavailable, "there is no memory for a copy of " + file_.string(), {}};
+  std::string file(reinterpret_cast<const char*>(bytes.get()), static_cast<std::size_t>(size));
+  // Two counters of the header (SQLite's file format, 1.3.6 and 1.3.17) count changes, also those that were left out.
+  constexpr std::array<std::size_t, 2> counters{24, 92};
+  for (const auto at : counters) file.replace(at, 4, 4, '\0');
+  return file;
 }
 
 std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }

@@ -65,6 +65,10 @@ class Database {
     }
   }
 
+  /// The database as a file's bytes, as it is now, without what `leave_out`, statements, deletes from it. The same
+  /// content gives the same bytes.
+  Result<std::string> snapshot(const std::string& leave_out);
+
   /// How many rows the last run() changed.
   [[nodiscard]] std::int64_t changes() const;
   [[nodiscard]] std::int64_t last_insert_id() const;

@@ -98,6 +98,13 @@ Result<void> Store::claim_for(const std::string& cluster_name) {
 
 Result<std::optional<std::string>> Store::cluster() { return meta(*impl_->database, "cluster"); }
 
+Result<std::optional<std::string>> Store::cluster_id() { return meta(*impl_->database, "cluster_id"); }
+Result<void> Store::set_cluster_id(const std::string& id) { return set_meta(*impl_->database, "cluster_id", id); }
+
+Result<std::string> Store::snapshot() {
+  return impl_->database->snapshot("DELETE FROM meta WHERE key GLOB 'remembered.*'");
+}
+
 Result<void> Store::remember(const std::string& name, const Json& value) {
   return set_meta(*impl_->database, "remembered." + name, value.dump());
 }

@@ -86,10 +86,16 @@ class Store {
   /// CONFLICT where the folder belongs to another cluster; notes the name the first time.
   Result<void> claim_for(const std::string& cluster);
   Result<std::optional<std::string>> cluster();
+  /// Drawn when the cluster was made; absent: it is older than this, or `k4t init` was not run.
+  Result<std::optional<std::string>> cluster_id();
+  Result<void> set_cluster_id(const std::string& id);
   Result<std::uint64_t> highest_counter();
   Result<void> raise_counter(std::uint64_t counter);  ///< never lowers it
   Result<std::vector<std::string>> initialised_witnesses();
   Result<void> add_initialised_witnesses(const std::vector<std::string>& ids);
+
+  /// All of it as one SQLite file, without what is only remembered. The same content gives the same bytes.
+  Result<std::string> snapshot();
 
   // What was observed last, under a name of the observer's; a cache that helps while something cannot be read.
   Result<void> remember(const std::string& name, const Json& value);

@@ -36,7 +36,7 @@ _k4t() {
 
   case $command in
     '') if [[ $word == -* ]]; then _k4t_words "$global --version" "$word"; else
-          _k4t_words 'plan apply delete sync node repair image witness status diff txn ps logs version plugin config doctor' "$word"; fi ;;
+          _k4t_words 'plan apply delete sync node repair image witness init backup status diff txn ps logs version plugin config doctor' "$word"; fi ;;
     plan) _k4t_words "$global -f --file" "$word" ;;
     apply) _k4t_words "$global -f --file --force" "$word" ;;
     delete) if [[ $word == -* ]]; then _k4t_words "$global -y --yes" "$word"; else
@@ -64,6 +64,9 @@ _k4t() {
       esac ;;
     witness) if [ -n "$sub" ]; then _k4t_words "$global" "$word"; else
           _k4t_words "ls suggest add rm replace $global" "$word"; fi ;;
+    backup) if [ -n "$sub" ] && [[ $word != -* ]]; then _k4t_words "$(_k4t_nodes)" "$word"
+          elif [ -n "$sub" ]; then _k4t_words "$global" "$word"; else
+          _k4t_words "now ls verify $global" "$word"; fi ;;
     txn)
       case $sub in
         '') _k4t_words "ls show recover acknowledge $global" "$word" ;;

@@ -216,6 +216,8 @@ std::string Machine::port() const { return "m" + std::to_string(number_); }
 
 void Machine::connect() const {
   const std::string pid = std::to_string(init_);
+  // Of a machine that was just powered off the kernel takes the cable away only when it comes to it.
+  testing::run(lab_.on_the_wire({"ip", "link", "delete", port()}));
   check(testing::run(
             lab_.on_the_wire({"ip", "link", "add", port(), "type", "veth", "peer", "name", "eth0", "netns", pid})),
         "a cable to " + name_);

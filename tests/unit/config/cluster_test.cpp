@@ -131,7 +131,7 @@ TEST(ClusterFileTest, WrongKeysAndTypesAreNamedWithTheirPlaceAndRemedy) {
       {last_line, last_line + "[monitoring]\n",
        "16:2 020 unknown key \"monitoring\" in k4t.toml | the keys here are: cluster, plugins, ssh, node, gateway, "
        "dns, "
-       "witness, record\n"},
+       "witness, record, backup\n"},
       {"[[node]]", "[[nod]]",
        "1:1 021 k4t.toml has no 'node' | add 'node', one [[node]] table each\n"
        "4:3 020 unknown key \"nod\" in k4t.toml | did you mean 'node'?\n"},
