@@ -102,12 +102,27 @@ Exit run_witness_change(const Globals& globals, WitnessVerb verb, const std::vec
 /// Brings what a command changed to where copies of the metadata are kept, and tells what came of it; the exit code
 /// that then remains.
 Exit keep_copies(Session& session, const char* command, Exit exit);
+/// How long one look at a copy may take.
+transport::Limits copy_limits();
 /// Where they stand, as far as the master knows.
 std::vector<backup::PlaceStanding> look_at_copies(Session& session, store::Store& store);
 Exit run_init(const Globals& globals);
 Exit run_backup_now(const Globals& globals, const std::vector<std::string>& places);
 Exit run_backup_ls(const Globals& globals, const std::vector<std::string>& places);
 Exit run_backup_verify(const Globals& globals, const std::vector<std::string>& places);
+
+struct RestoreArguments {
+  std::string from;     ///< a machine, or a place of k4t.toml
+  std::string at;       ///< the newest copy that is no younger; empty: the newest
+  std::string cluster;  ///< where there are copies of several
+  std::string path;     ///< their folder; empty: the usual one
+  std::string key;
+  std::string passphrase_file;
+  std::vector<std::string> identity;
+  std::string known_hosts;
+  bool force = false;  ///< also where there is metadata already
+};
+Exit run_restore(const Globals& globals, const RestoreArguments& arguments);
 
 Exit run_status(const Globals& globals);
 Exit run_ps(const Globals& globals, const std::vector<std::string>& services);

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "backup/keeper.hpp"
+#include "backup/restore.hpp"
 #include "cli/commands.hpp"
 #include "cli/console.hpp"
 #include "cli/render_backup.hpp"
@@ -21,8 +22,6 @@ namespace k4t::cli {
 namespace {
 
 using backup::PlaceStanding;
-
-constexpr auto look_limit = std::chrono::seconds(60);
 
 /// k4t.toml goes along, so that an empty machine has all that it needs to know.
 std::map<std::string, std::string> files_of(const Globals& globals) {
@@ -52,13 +51,6 @@ Result<void> require_places(const model::Cluster& cluster, const std::vector<std
   return {};
 }
 
-transport::Limits limits() {
-  transport::Limits limits;
-  limits.timeout = look_limit;
-  limits.cancelled = [] { return interrupted().load(); };
-  return limits;
-}
-
 /// Looks at the copies of one place; with a key also inside.
 class Reader {
  public:
@@ -66,14 +58,14 @@ class Reader {
 
   [[nodiscard]] std::vector<CopyLine> read(const model::BackupPlace& config) const {
     backup::Place place(config, session_.cluster().name, session_.cluster().ssh);
-    const auto copies = place.list(limits());
+    const auto copies = place.list(copy_limits());
     if (!copies) return {{config.title(), std::nullopt, std::nullopt, copies.error()}};
     if (copies->empty()) return {{config.title(), std::nullopt, std::nullopt, std::nullopt}};
     std::vector<CopyLine> lines;
     for (const auto& name : *copies) {
       CopyLine line{config.title(), name, std::nullopt, std::nullopt};
       if (opens_) {
-        const auto sound = open(place, name);
+        const auto sound = backup::open_copy(place, name, session_.cluster().name, key_, copy_limits());
         line.sound = sound.ok();
         if (!sound) line.why = sound.error();
       }
@@ -83,18 +75,6 @@ class Reader {
   }
 
  private:
-  Result<void> open(backup::Place& place, const backup::CopyName& name) const {
-    K4T_ASSIGN(const auto file, place.read(name, limits()));
-    K4T_ASSIGN(const auto copy, backup::unseal(file, key_));
-    const auto& header = copy.header;
-    if (header.cluster != session_.cluster().name) {
-      return Error{Status::conflict, "this is a copy of the cluster '" + header.cluster + "'", {}};
-    }
-    const backup::CopyName said{header.made_at_s, header.version, header.digest.substr(0, name.mark.size())};
-    if (said == name) return {};
-    return Error{Status::conflict, "this is the copy " + said.text() + " under another's name", {}};
-  }
-
   const Session& session_;
   const backup::Key* key_;
   const bool opens_;
@@ -144,6 +124,13 @@ Result<bool> write_key(const std::string& path) {
 }
 
 }  // namespace
+
+transport::Limits copy_limits() {
+  transport::Limits limits;
+  limits.timeout = std::chrono::minutes(2);
+  limits.cancelled = [] { return interrupted().load(); };
+  return limits;
+}
 
 Exit keep_copies(Session& session, const char* command, Exit exit) {
   if (session.cluster().backups.empty() || exit == Exit::usage || exit == Exit::failed) return exit;

@@ -205,6 +205,25 @@ class Program {
     verb("now", "Make a copy and bring it to where copies are kept", true, k4t::cli::run_backup_now);
     verb("ls", "List the copies", false, k4t::cli::run_backup_ls);
     verb("verify", "Open every copy with the key", false, k4t::cli::run_backup_verify);
+    auto* restore = command("restore", "Bring a lost master back from a copy", [this] {
+      changes_ = true;
+      return run_restore(globals_, restore_);
+    });
+    restore->add_option("--from", restore_.from, "Where the copy is: a machine, or a place of k4t.toml")
+        ->type_name("ssh://HOST|PLACE")
+        ->required();
+    restore->add_option("--at", restore_.at, "The newest copy made by then; else the newest")->type_name("TIME");
+    restore->add_option("--key", restore_.key, "The backup key; else backup.key beside k4t.toml")->type_name("FILE");
+    restore->add_option("--passphrase-file", restore_.passphrase_file, "Instead of a key")
+        ->type_name("FILE")
+        ->excludes("--key");
+    restore->add_option("--cluster", restore_.cluster, "Which, where copies of several are there")->type_name("NAME");
+    restore->add_option("--path", restore_.path, "The copies' folder there")->type_name("FOLDER");
+    restore->add_option("--identity", restore_.identity, "A private key for SSH; may be given several times")
+        ->type_name("FILE")
+        ->allow_extra_args(false);
+    restore->add_option("--known-hosts", restore_.known_hosts, "Whose host keys are believed")->type_name("FILE");
+    restore->add_flag("--force", restore_.force, "Also where there is metadata already");
   }
 
   void add_yes_and_why(CLI::App* sub) {
@@ -399,6 +418,7 @@ class Program {
   std::vector<std::string> overwrite_;
   std::vector<std::string> witnesses_;
   std::vector<std::string> places_;
+  k4t::cli::RestoreArguments restore_;
   k4t::cli::NodeArguments node_;
   k4t::cli::ImageArguments image_;
   std::string txn_;

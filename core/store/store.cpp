@@ -18,14 +18,6 @@ Error system_error(const std::string& what, int number) {
   return {Status::unavailable, what + ": " + std::generic_category().message(number), {}};
 }
 
-Result<void> make_folder(const std::filesystem::path& folder) {
-  std::error_code failed;
-  std::filesystem::create_directories(folder.parent_path(), failed);
-  if (failed) return system_error("cannot make the folder " + folder.parent_path().string(), failed.value());
-  if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return system_error("cannot make the folder " + folder.string(), errno);
-}
-
 // Made here and not by SQLite, so that nobody else could ever read it; its companions inherit the mode.
 Result<void> make_file(const std::filesystem::path& file) {
   const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -48,6 +40,14 @@ Result<void> set_meta(Database& database, const std::string& key, const std::str
 
 }  // namespace
 
+Result<void> make_state_folder(const std::filesystem::path& folder) {
+  std::error_code failed;
+  std::filesystem::create_directories(folder.parent_path(), failed);
+  if (failed) return system_error("cannot make the folder " + folder.parent_path().string(), failed.value());
+  if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) return {};
+  return system_error("cannot make the folder " + folder.string(), errno);
+}
+
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Store::~Store() = default;
 
@@ -55,8 +55,8 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& folder, 
   auto impl = std::make_unique<Impl>();
   impl->file = folder / metadata_file;
   if (mode == Mode::change) {
-    K4T_TRY(make_folder(folder));
-    K4T_ASSIGN(impl->lock, FolderLock::acquire(folder / (std::string(metadata_file) + ".lock"), command));
+    K4T_TRY(make_state_folder(folder));
+    K4T_ASSIGN(impl->lock, FolderLock::acquire(lock_file(folder), command));
     K4T_TRY(make_file(impl->file));
   } else if (::access(impl->file.c_str(), F_OK) != 0) {
     if (errno != ENOENT) return system_error("cannot reach " + impl->file.string(), errno);

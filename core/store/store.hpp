@@ -73,6 +73,11 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
+  /// Puts that file, which snapshot() made, in the place of the folder's store; one that is there stays beside it,
+  /// under the name returned, empty: there was none. As a whole and durably: killed anywhere there is the old one,
+  /// none, or the new one. BUSY: another process has the store.
+  static Result<std::string> install(const std::filesystem::path& folder, const std::string& snapshot, Seconds now_s);
+
   /// The added nodes in a folder's store, sorted by name, without opening it: also while another process changes it,
   /// and of a store of another version as far as that has any. Empty where there is no store.
   static Result<std::vector<model::AddedNode>> peek_nodes(const std::filesystem::path& folder);

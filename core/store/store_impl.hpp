@@ -22,6 +22,14 @@ class Store::Impl {
   std::unique_ptr<Database> database;
 };
 
+/// 0700, with its parents.
+Result<void> make_state_folder(const std::filesystem::path& folder);
+
+/// Where a folder's lock is.
+inline std::filesystem::path lock_file(const std::filesystem::path& folder) {
+  return folder / (std::string(metadata_file) + ".lock");
+}
+
 /// Decodes what the store itself wrote earlier.
 template <class T>
 Result<T> read_json(const std::string& text, const std::filesystem::path& file) {

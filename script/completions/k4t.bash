@@ -26,17 +26,17 @@ _k4t() {
   case $before in
     -o | --output) _k4t_words 'text json' "$word"; return ;;
     --from | --node) _k4t_words "$(_k4t_nodes)" "$word"; return ;;
-    -c | --config | -f | --file | --folder | --archive)
+    -c | --config | -f | --file | --folder | --archive | --key | --passphrase-file | --path | --identity | --known-hosts)
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return ;;
-    -n | --tail | --why | --overwrite | --driver | --address | --option | --label | --ports | --subnet | \
+    -n | --tail | --at | --cluster | --why | --overwrite | --driver | --address | --option | --label | --ports | --subnet | \
       --public-address | --public-ports | --cpu | --memory) return ;;
   esac
 
   case $command in
     '') if [[ $word == -* ]]; then _k4t_words "$global --version" "$word"; else
-          _k4t_words 'plan apply delete sync node repair image witness init backup status diff txn ps logs version plugin config doctor' "$word"; fi ;;
+          _k4t_words 'plan apply delete sync node repair image witness init backup restore status diff txn ps logs version plugin config doctor' "$word"; fi ;;
     plan) _k4t_words "$global -f --file" "$word" ;;
     apply) _k4t_words "$global -f --file --force" "$word" ;;
     delete) if [[ $word == -* ]]; then _k4t_words "$global -y --yes" "$word"; else
@@ -67,6 +67,7 @@ _k4t() {
     backup) if [ -n "$sub" ] && [[ $word != -* ]]; then _k4t_words "$(_k4t_nodes)" "$word"
           elif [ -n "$sub" ]; then _k4t_words "$global" "$word"; else
           _k4t_words "now ls verify $global" "$word"; fi ;;
+    restore) _k4t_words "$global --from --at --key --passphrase-file --cluster --path --identity --known-hosts --force" "$word" ;;
     txn)
       case $sub in
         '') _k4t_words "ls show recover acknowledge $global" "$word" ;;

@@ -135,7 +135,7 @@ TEST_F(Copies, AForgedOneAndOneOfAnotherNameAreFound) {
   cluster()["n1"].must({"cp", newest("n1"), forged});
   auto verified = cluster().k4t({"backup", "verify", "n1"});
   EXPECT_EQ(verified.exit_code, 1);
-  EXPECT_THAT(verified.out, HasSubstr("this is the copy " + name + " under another's name"));
+  EXPECT_THAT(verified.out, HasSubstr(" is the copy " + name + " under another's name"));
   cluster()["n1"].must({"rm", forged});
 
   cluster()["n1"].must({"sh", "-c", "printf x | dd of=" + newest("n1") + " bs=1 seek=900 conv=notrunc status=none"});

@@ -212,6 +212,47 @@ TEST(ClusterFileTest, NamesAndPlacesMayNotBeUsedTwice) {
   });
 }
 
+TEST(ClusterFileTest, CopiesAreKeptWhereTheyCanBePut) {
+  const std::string node =
+      "[[node]]\nname = \"n2\"\ndriver = \"docker\"\naddress = \"192.0.2.12\"\noptions.host = "
+      "\"ssh://k4t@192.0.2.12\"\n";
+  expect_diagnostics({
+      {last_line,
+       last_line + node + "[[backup]]\nnode = \"n2\"\nevery = \"90s\"\n[[backup]]\nhost = \"local\"\npath = \"c\"\n",
+       ""},
+      {last_line, last_line + node + "[[backup]]\nnode = \"n3\"\n",
+       "22:8 031 there is no [[node]] \"n3\" | did you mean 'n1'?\n"},
+      {last_line, last_line + node + "[[backup]]\nevery = \"5m\"\n",
+       "21:1 021 [[backup]] has neither 'node' nor 'host' | say where copies are kept: the name of a [[node]], or a "
+       "machine such as \"ssh://192.0.2.11\"\n"},
+      {last_line, last_line + node + "[[backup]]\nnode = \"n2\"\nhost = \"ssh://192.0.2.1\"\n",
+       "21:1 027 'node' and 'host' exclude each other | say where copies are kept: the name of a [[node]], or a "
+       "machine such as \"ssh://192.0.2.11\"\n"},
+      {last_line, last_line + node + "[[backup]]\nnode = \"n2\"\n[[backup]]\nhost = \"ssh://root@192.0.2.12:22\"\n",
+       "23:1 035 copies on \"ssh://root@192.0.2.12:22\" go to the folder of those on \"n2\" | give each a 'path' of "
+       "its own, or remove one\n"},
+      {last_line, last_line + node + "[[backup]]\nnode = \"n2\"\npath = \"c\"\n",
+       "23:8 023 'path' is \"c\": relative, on another machine | write the absolute path\n"},
+      {last_line, last_line + node + "[[backup]]\nnode = \"n2\"\nevery = \"5s\"\n",
+       "23:9 023 'every' is \"5s\": out of range | write a duration from 1m to 168h in whole seconds, such as "
+       "\"10s\"\n"},
+      {last_line, last_line + "[cluster.backup]\nkey_file = \"k\"\npassphrase_file = \"p\"\n",
+       "18:1 027 'passphrase_file' and 'key_file' exclude each other | remove one of them\n"},
+      {last_line, last_line + "[cluster.backup]\nkey_file = \"k\"\nencrypt = false\n",
+       "17:1 027 a key, and 'encrypt' is false | remove one of them\n"},
+  });
+  const auto loaded = parse_cluster_text(
+      replaced(small_cluster(), last_line,
+               last_line + node + "[cluster.backup]\npassphrase_file = \"p\"\n[[backup]]\nnode = \"n2\"\nkeep = 7\n"));
+  ASSERT_TRUE(loaded.ok());
+  const auto& place = loaded.value->backups.at(0);
+  EXPECT_EQ(place.title(), "n2");
+  EXPECT_EQ(place.host, "ssh://k4t@192.0.2.12");
+  EXPECT_EQ(place.keep, 7U);
+  EXPECT_EQ(loaded.value->backup_key.key_file, "");
+  EXPECT_TRUE(loaded.value->backup_key.passphrase_file.ends_with("/p"));
+}
+
 TEST(ClusterFileTest, HowInstancesAreReachedMustFitTogether) {
   const std::string node = "[[node]]\nname = \"n2\"\ndriver = \"docker\"\naddress = \"192.0.2.12\"\n";
   const std::string third = "[[node]]\nname = \"n3\"\ndriver = \"docker\"\naddress = \"192.0.2.13\"\n";

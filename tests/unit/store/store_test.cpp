@@ -316,5 +316,46 @@ TEST_F(StoreTest, AnEndpointIsNotGivenAgainBeforeItsRemovalHasPassed) {
   EXPECT_TRUE(store->reserve("192.0.2.1", 20000, "web-2"));
 }
 
+// Copies.
+
+TEST_F(StoreTest, ASnapshotIsTheSameForTheSameContentAndLeavesOutWhatIsOnlyRemembered) {
+  auto store = *Store::open(folder(), "test");
+  ASSERT_TRUE(store->claim_for("demo").ok());
+  const auto first = store->snapshot();
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  ASSERT_TRUE(store->remember("a node", Json("was there")).ok());
+  EXPECT_EQ(*store->snapshot(), *first);
+  ASSERT_TRUE(store->raise_counter(7).ok());
+  EXPECT_NE(*store->snapshot(), *first);
+}
+
+TEST_F(StoreTest, ASnapshotTakesThePlaceOfAStoreWhichStaysBesideIt) {
+  std::string snapshot;
+  {
+    auto store = *Store::open(folder(), "test");
+    ASSERT_TRUE(store->claim_for("demo").ok());
+    ASSERT_TRUE(store->raise_counter(3).ok());
+    snapshot = *store->snapshot();
+    ASSERT_TRUE(store->raise_counter(9).ok());
+    EXPECT_EQ(Store::install(folder(), snapshot, 5).status(), Status::busy) << "somebody has it";
+  }
+  const auto kept = Store::install(folder(), snapshot, 5);
+  ASSERT_TRUE(kept.ok()) << kept.error().message;
+  EXPECT_EQ(*kept, (folder() / "metadata.db.replaced-5").string());
+  EXPECT_TRUE(std::filesystem::exists(*kept));
+  auto restored = *Store::open(folder(), "test");
+  EXPECT_EQ(*restored->highest_counter(), 3U);
+  EXPECT_EQ(*restored->snapshot(), snapshot) << "byte for byte";
+}
+
+TEST_F(StoreTest, ASnapshotMakesAStoreWhereThereWasNone) {
+  std::string snapshot = *(*Store::open(folder(), "test"))->snapshot();
+  const auto other = folder() / "elsewhere";
+  const auto kept = Store::install(other, snapshot, 5);
+  ASSERT_TRUE(kept.ok()) << kept.error().message;
+  EXPECT_EQ(*kept, "");
+  EXPECT_EQ(*(*Store::open(other, "test"))->snapshot(), snapshot);
+}
+
 }  // namespace
 }  // namespace k4t::store

@@ -1,0 +1,231 @@
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+
+#include "backup/restore.hpp"
+#include "cli/commands.hpp"
+#include "cli/console.hpp"
+#include "cli/progress.hpp"
+#include "cli/render.hpp"
+#include "cli/render_txn.hpp"
+#include "operation/master.hpp"
+#include "operation/transactions.hpp"
+#include "plan/instance.hpp"
+
+/// `k4t restore`: a master comes back from a copy of its metadata.
+
+namespace k4t::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error usage(std::string message) { return {Status::invalid_argument, std::move(message), {}}; }
+
+/// "2026-11-27T11:30:00Z", or seconds since 1970.
+Result<std::int64_t> parse_time(const std::string& text) {
+  char* end = nullptr;
+  const long long number = std::strtoll(text.c_str(), &end, 10);
+  if (!text.empty() && *end == '\0') return number;
+  std::tm utc{};
+  const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  if (rest != nullptr && *rest == '\0') return ::timegm(&utc);
+  return usage("--at " + text + ": expected a time such as 2026-11-27T11:30:00Z");
+}
+
+/// What is known before anything was fetched: from the command line, and from k4t.toml where there is one.
+struct Wanted {
+  model::BackupPlace place;
+  std::string cluster;
+  model::BackupKey key;
+  transport::SshOptions ssh;
+  std::optional<std::int64_t> at_s;
+  bool has_config = false;
+  std::string state_folder;  ///< empty: the copy's k4t.toml says
+};
+
+std::string absolute_path(const std::string& path) { return fs::absolute(path).lexically_normal().string(); }
+
+/// A place of k4t.toml by its title, or a machine.
+Result<model::BackupPlace> place_of(const std::string& from, const std::vector<model::BackupPlace>& known) {
+  const auto named =
+      std::find_if(known.begin(), known.end(), [&](const model::BackupPlace& place) { return place.title() == from; });
+  if (named != known.end()) return *named;
+  if (from != "local" && !from.starts_with("ssh://")) {
+    return usage("--from " + from + ": expected a machine such as ssh://root@192.0.2.11, or a place of k4t.toml");
+  }
+  model::BackupPlace place;
+  place.host = from;
+  return place;
+}
+
+Result<Wanted> understand(const Globals& globals, const RestoreArguments& arguments) {
+  Wanted wanted;
+  std::vector<model::BackupPlace> known;
+  std::error_code ignored;
+  wanted.has_config = fs::exists(globals.config_path, ignored);
+  wanted.key.key_file = absolute_path((fs::path(globals.config_path).parent_path() / "backup.key").string());
+  if (wanted.has_config) {
+    const auto loaded = config::load_cluster(globals.config_path, {default_plugin_folders()});
+    if (!loaded.ok()) {
+      print_diagnostics(globals, loaded.diagnostics, loaded.sources);
+      return usage(globals.config_path +
+                   " is there and cannot be used: mend it, or move it away and let the copy bring its own");
+    }
+    known = loaded.value->backups;
+    wanted.cluster = loaded.value->name;
+    wanted.key = loaded.value->backup_key;
+    wanted.ssh = loaded.value->ssh;
+    wanted.state_folder = loaded.value->state_folder;
+  }
+  K4T_ASSIGN(wanted.place, place_of(arguments.from, known));
+  if (!arguments.path.empty()) wanted.place.path = arguments.path;
+  if (!arguments.cluster.empty()) wanted.cluster = arguments.cluster;
+  if (!arguments.key.empty()) wanted.key = {true, absolute_path(arguments.key), {}};
+  if (!arguments.passphrase_file.empty()) wanted.key = {true, {}, absolute_path(arguments.passphrase_file)};
+  for (const auto& identity : arguments.identity) wanted.ssh.identity.push_back(absolute_path(identity));
+  if (!arguments.known_hosts.empty()) wanted.ssh.known_hosts = absolute_path(arguments.known_hosts);
+  if (!arguments.at.empty()) {
+    K4T_ASSIGN(wanted.at_s, parse_time(arguments.at));
+  }
+  return wanted;
+}
+
+/// Where nobody says which cluster, and there are copies of one only, it is that one.
+Result<std::string> cluster_of(const Wanted& wanted) {
+  if (!wanted.cluster.empty()) return wanted.cluster;
+  K4T_ASSIGN(const auto clusters, backup::clusters_at(wanted.place, wanted.ssh, copy_limits()));
+  if (clusters.size() == 1) return clusters.front();
+  std::string names;
+  for (const auto& name : clusters) names += (names.empty() ? "" : ", ") + name;
+  if (clusters.empty()) {
+    return Error{Status::not_found, "there are no copies in " + wanted.place.path + " on " + wanted.place.title(), {}};
+  }
+  return usage("copies of several clusters are there (" + names + "): say which with --cluster");
+}
+
+/// The state folder that the copy's own k4t.toml, put where the command line says, will have.
+Result<std::string> folder_of(const Globals& globals, const backup::Copy& copy) {
+  const auto text = copy.files.find("k4t.toml");
+  if (text == copy.files.end()) return Error{Status::not_found, "the copy has no k4t.toml: bring your own", {}};
+  const auto parsed = config::parse_cluster({globals.config_path, text->second}, {default_plugin_folders()});
+  if (parsed.ok()) return parsed.value->state_folder;
+  print_diagnostics(globals, parsed.diagnostics, parsed.sources);
+  return usage("the copy's k4t.toml cannot be used by this k4t");
+}
+
+/// Also puts the key where that file wants it, for the copies to come.
+Result<void> put_config(const Globals& globals, const backup::Copy& copy, const model::BackupKey& used) {
+  const auto& text = copy.files.at("k4t.toml");
+  const auto parsed = config::parse_cluster({globals.config_path, text}, {default_plugin_folders()});
+  const auto host = transport::local_host();
+  if (parsed.ok() && !used.key_file.empty() && !parsed.value->backup_key.key_file.empty()) {
+    const std::string& wanted = parsed.value->backup_key.key_file;
+    std::error_code ignored;
+    K4T_ASSIGN(const auto key, backup::Key::read(used.key_file));
+    if (!fs::exists(wanted, ignored)) K4T_TRY(host->put_file(wanted, key.text(), 0600));
+  }
+  return host->put_file(absolute_path(globals.config_path), text, 0600);
+}
+
+/// What runs and is declared otherwise in the restored metadata, or not at all: declared after the copy was made.
+std::vector<std::string> lost_since(const operation::Status& status) {
+  std::map<std::string, std::set<std::string>> running;
+  for (const auto& placed : status.instances) running[placed.service].insert(placed.revision);
+  std::vector<std::string> lost;
+  for (const auto& [name, revisions] : running) {
+    const auto declared = std::find_if(status.services.begin(), status.services.end(),
+                                       [&name = name](const model::Service& one) { return one.name == name; });
+    if (declared == status.services.end()) {
+      lost.push_back("service " + name + " runs and is not declared here: apply its file, or delete it");
+    } else if (revisions != std::set<std::string>{plan::revision_of(*declared)}) {
+      lost.push_back("service " + name + " runs in another revision than is declared here: apply its file");
+    }
+  }
+  for (const auto& service : status.services) {
+    if (!running.contains(service.name))
+      lost.push_back("service " + service.name + " is declared here and does not run");
+  }
+  return lost;
+}
+
+/// Lets the witnesses tell what was decided since, and says what the copy did not know.
+Exit catch_up(Globals globals, const backup::Fetched& fetched, const std::string& kept) {
+  // The run that left its claim open is the one whose machine is lost.
+  globals.take_over = true;
+  const auto session = Session::open(globals);
+  if (session == nullptr) return Exit::unfinished;
+  if (session->store("restore") == nullptr) return Exit::unfinished;
+  const auto reporter = make_reporter(stderr, globals.level);
+  operation::Master master(session->environment("restore", *reporter));
+  const auto settled = master.recover();
+  operation::Transactions transactions(session->environment("restore", *reporter));
+  const auto learnt = transactions.recover();
+  const auto status = master.status();
+  reporter->rest();
+  const auto& header = fetched.copy.header;
+  Json json{{"copy", fetched.name.text()}, {"version", header.version}, {"made_at_s", header.made_at_s}};
+  if (!kept.empty()) json["kept"] = kept;
+  const Error* why = !settled ? &settled.error() : !learnt ? &learnt.error() : !status ? &status.error() : nullptr;
+  if (why != nullptr) {
+    print_error({}, why->within("the metadata is restored, but what was decided since could not be learnt; `k4t txn "
+                                "recover` tries again"));
+    if (globals.json) print_json(json);
+    return Exit::unfinished;
+  }
+  const auto lost = lost_since(*status);
+  json["decided"] = learnt->version;
+  json["lost"] = lost;
+  if (globals.json) {
+    print_json(json);
+  } else {
+    std::string text;
+    if (learnt->version > header.version) {
+      text += "Decided since: up to version " + std::to_string(learnt->version) + ", as the witnesses tell.\n";
+    }
+    for (const auto& line : lost) text += "! " + printable(line) + "\n";
+    if (lost.empty()) text += "What runs is what is declared.\n";
+    put(stdout, text);
+  }
+  const bool lagging = learnt->ending == operation::Ending::lagging;
+  return lagging ? Exit::lagging : Exit::done;
+}
+
+}  // namespace
+
+Exit run_restore(const Globals& globals, const RestoreArguments& arguments) {
+  const auto wanted = understand(globals, arguments);
+  if (!wanted) return refused(globals, wanted.error());
+  const auto key = backup::open_key(wanted->key);
+  if (!key) return refused(globals, key.error());
+  const auto cluster = cluster_of(*wanted);
+  if (!cluster) return refused(globals, cluster.error());
+  backup::Place place(wanted->place, *cluster, wanted->ssh);
+  const auto fetched = backup::fetch(place, *cluster, wanted->at_s, *key ? &**key : nullptr, copy_limits());
+  if (!fetched) return refused(globals, fetched.error());
+  const auto& copy = fetched->copy;
+  const auto folder = wanted->has_config ? Result<std::string>(wanted->state_folder) : folder_of(globals, copy);
+  if (!folder) return refused(globals, folder.error());
+  if (const auto may = backup::may_replace(*folder, copy.header, arguments.force); !may) {
+    return refused(globals, may.error());
+  }
+  const auto kept = store::Store::install(*folder, copy.metadata, std::time(nullptr));
+  if (!kept) return refused(globals, kept.error());
+  // The configuration comes last: with it the master is a master again.
+  if (!wanted->has_config) {
+    if (const auto put = put_config(globals, copy, wanted->key); !put) return refused(globals, put.error());
+  }
+  if (!globals.json) {
+    std::string text = "Restored version " + std::to_string(copy.header.version) + " of cluster " + *cluster +
+                       ", made " + human_age(std::time(nullptr) - copy.header.made_at_s) + " ago, from " +
+                       place.config().title() + ".\n";
+    if (!wanted->has_config) text += "Restored " + globals.config_path + ".\n";
+    if (!kept->empty()) text += "What was here before is in " + *kept + ".\n";
+    put(stdout, printable(text, true));
+    std::fflush(stdout);
+  }
+  return catch_up(globals, *fetched, *kept);
+}
+
+}  // namespace k4t::cli

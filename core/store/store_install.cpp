@@ -1,0 +1,56 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include "k4t/transport.hpp"
+#include "platform/steps.hpp"
+#include "store/store_impl.hpp"
+
+/// A copy takes the place of a store.
+
+namespace k4t::store {
+namespace {
+
+Error cannot(const std::string& what, const std::filesystem::path& file) {
+  return {
+      Status::unavailable, "cannot " + what + " " + file.string() + ": " + std::generic_category().message(errno), {}};
+}
+
+/// SQLite's companions of a database: what is in them belongs to that file and to no other.
+constexpr std::array<const char*, 3> companions{"", "-wal", "-shm"};
+
+/// Moves the store's files aside; returns the database's new name, empty: there was none.
+Result<std::string> move_aside(const std::filesystem::path& file, Seconds now_s) {
+  const std::string aside = file.string() + ".replaced-" + std::to_string(now_s);
+  std::string kept;
+  // The database goes first: without it its companions mean nothing, without them it would be an older one.
+  for (const char* companion : companions) {
+    const std::string from = file.string() + companion;
+    if (::rename(from.c_str(), (aside + companion).c_str()) == 0) {
+      if (*companion == '\0') kept = aside;
+    } else if (errno != ENOENT) {
+      return cannot("move aside", from);
+    }
+  }
+  return kept;
+}
+
+}  // namespace
+
+Result<std::string> Store::install(const std::filesystem::path& folder, const std::string& snapshot, Seconds now_s) {
+  K4T_TRY(make_state_folder(folder));
+  K4T_ASSIGN(const auto lock, FolderLock::acquire(lock_file(folder), "restore"));
+  const auto file = folder / metadata_file;
+  const auto host = transport::local_host();
+  platform::step("before store is moved aside");
+  K4T_ASSIGN(const auto kept, move_aside(file, now_s));
+  platform::step("before store is installed");
+  K4T_TRY(host->put_file(file.string(), snapshot, 0600));
+  platform::step("after store is installed");
+  return kept;
+}
+
+}  // namespace k4t::store

@@ -1,0 +1,190 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+
+#include "e2e/lab_fixture.hpp"
+
+/// The master is lost, and a new machine takes its place with nothing but the backup key and the address of a copy.
+
+namespace k4t::testing::lab {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+constexpr const char* folder = "/var/lib/k4t/backup/demo";
+
+class Restore : public LabCluster {
+ protected:
+  void SetUp() override {
+    const bool is_new = shared == nullptr;
+    LabCluster::SetUp();
+    if (!is_new || shared == nullptr) return;
+    cluster().edit_config(
+        "\n[plugins]",
+        "\n[[backup]]\nnode = \"n1\"\nevery = \"1m\"\n\n[[backup]]\nnode = \"n2\"\nevery = \"1m\"\n\n[plugins]");
+    k4t({"init"});
+    key = cluster().master().read("/root/k4t/backup.key");
+  }
+
+  /// A machine with the key, SSH's keys, and nothing else.
+  static Machine& new_machine(const std::string& name) {
+    Machine& machine = cluster().lab().add(name);
+    machine.write("/root/safe/key", key, 0600);
+    return machine;
+  }
+  static Cluster::Command on(Machine& machine, const std::vector<std::string>& arguments) {
+    std::vector<std::string> argv{"sh",
+                                  "-c",
+                                  "mkdir -p /root/k4t && cd /root/k4t && exec \"$@\" >out.txt 2>err.txt",
+                                  "sh",
+                                  K4T_BINARY_DIR "/bin/k4t",
+                                  "-c",
+                                  "/root/k4t/k4t.toml"};
+    argv.insert(argv.end(), arguments.begin(), arguments.end());
+    const auto ran = machine.run(argv, {}, std::chrono::minutes(5));
+    return {ran.exit_code, machine.read("/root/k4t/out.txt"), machine.read("/root/k4t/err.txt")};
+  }
+  static std::vector<std::string> restore_from(const std::string& node, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments{"restore",
+                                       "--from",
+                                       "ssh://root@" + cluster()[node].address(),
+                                       "--key",
+                                       "/root/safe/key",
+                                       "--identity",
+                                       (cluster().lab().folder() / "id_ed25519").string(),
+                                       "--known-hosts",
+                                       (cluster().lab().folder() / "known_hosts").string()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+  /// "NAME START" of each container of the service on all nodes.
+  static std::set<std::string> running() {
+    std::set<std::string> all;
+    for (const char* node : {"n1", "n2", "n3"}) {
+      std::istringstream lines(cluster()[node].must({"sh", "-c",
+                                                     "docker ps -q --filter label=k4t.service=web | xargs -r docker "
+                                                     "inspect -f '{{.Name}} {{.State.StartedAt}}'"}));
+      for (std::string line; std::getline(lines, line);) all.insert(line);
+    }
+    return all;
+  }
+  static std::vector<std::string> copies(const std::string& node) {
+    std::vector<std::string> names;
+    std::istringstream list(cluster()[node].run({"ls", folder}).out);
+    for (std::string name; std::getline(list, name);) names.push_back(name);
+    return names;
+  }
+
+  static inline std::string key;
+};
+
+TEST_F(Restore, AMasterThatDiedInTheMiddleOfADeployComesBackFromTheOnlyCopyLeft) {
+  deploy(3, "calm");
+  const auto load = cluster().load("web");
+  cluster().web(3, "decided");
+  const auto killed = cluster().k4t({"apply", "-f", "services"}, {{"K4T_KILL_AT_STEP", "2 after vote *"}});
+  ASSERT_EQ(killed.exit_code, 128 + SIGKILL) << killed.out << killed.err;
+  const std::string service = cluster().master().read("/root/k4t/services/web.toml");
+  cluster().master().power_off();
+  cluster()["n2"].must({"rm", "-rf", "/var/lib/k4t/backup"});
+  const auto before = running();
+
+  Machine& successor = new_machine("successor");
+  const auto began = std::chrono::steady_clock::now();
+  const auto restored = on(successor, restore_from("n1"));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  std::printf("restored in %.1f s\n", took.count());
+  EXPECT_EQ(restored.exit_code, 0) << restored.out << restored.err;
+  EXPECT_THAT(restored.out,
+              AllOf(HasSubstr("Restored version 1 of cluster demo"), HasSubstr("Decided since: up to version 2"),
+                    HasSubstr("service web runs in another revision than is declared here")));
+  // What was decided is served by both pairs now, and nothing that runs was touched.
+  expect_greeting("decided from web");
+  const auto after = running();
+  for (const auto& one : before) EXPECT_TRUE(after.contains(one)) << one;
+
+  successor.write("/root/k4t/services/web.toml", service);
+  const auto applied = on(successor, {"apply", "-f", "services"});
+  EXPECT_EQ(applied.exit_code, 0) << applied.out << applied.err;
+  EXPECT_THAT(applied.out, HasSubstr("Metadata copied to n1, n2.")) << "the copies are made anew";
+  EXPECT_EQ(disturbance(load), "");
+  EXPECT_THAT(running(), SizeIs(3)) << "none is left over, none is doubled";
+  for (const auto& one : running()) EXPECT_TRUE(before.contains(one)) << one << " was started by the restore";
+  const auto status = on(successor, {"status", "-o", "json"});
+  std::set<int> served;
+  for (const auto& [member, version] : testing::served_versions(status)) served.insert(version);
+  EXPECT_THAT(served, SizeIs(1)) << "both pairs are identical";
+  EXPECT_THAT(on(successor, {"apply", "-f", "services"}).out, HasSubstr("Nothing to do."));
+
+  // Where there is metadata already nothing is replaced, and everything stays as it is.
+  const auto metadata = successor.must({"sha256sum", "/root/k4t/state/metadata.db"});
+  const auto refused = on(successor, restore_from("n1"));
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("--force puts it in its place"));
+  EXPECT_EQ(successor.must({"sha256sum", "/root/k4t/state/metadata.db"}), metadata);
+}
+
+TEST_F(Restore, FromEachOfSeveralTimes) {
+  Machine& successor = cluster()["successor"];
+  for (const char* greeting : {"one", "two"}) {
+    successor.must({"sh", "-c", "sleep 1.1"});  // copies' names tell seconds
+    std::string text = successor.read("/root/k4t/services/web.toml");
+    const auto at = text.find("GREETING = \"") + 12;
+    text.replace(at, text.find('"', at) - at, greeting);
+    successor.write("/root/k4t/services/web.toml", text);
+    const auto applied = on(successor, {"apply", "-f", "services"});
+    ASSERT_EQ(applied.exit_code, 0) << applied.out << applied.err;
+  }
+  const auto there = copies("n1");
+  ASSERT_GE(there.size(), 3U);
+  const auto before = running();
+  unsigned number = 0;
+  for (const auto& name : there) {
+    // k4t-20261127T113000Z-…
+    const std::string at = name.substr(4, 4) + "-" + name.substr(8, 2) + "-" + name.substr(10, 2) + "T" +
+                           name.substr(13, 2) + ":" + name.substr(15, 2) + ":" + name.substr(17, 2) + "Z";
+    Machine& machine = new_machine("time" + std::to_string(++number));
+    const auto restored = on(machine, restore_from("n1", {"--at", at}));
+    EXPECT_EQ(restored.exit_code, 0) << at << restored.out << restored.err;
+    machine.write("/root/k4t/services/web.toml", successor.read("/root/k4t/services/web.toml"));
+    const auto applied = on(machine, {"apply", "-f", "services"});
+    EXPECT_EQ(applied.exit_code, 0) << at << applied.out << applied.err;
+    EXPECT_EQ(running(), before) << at << ": something was started or stopped";
+    expect_greeting("two from web");
+    machine.power_off();
+  }
+  EXPECT_EQ(on(new_machine("early"), restore_from("n1", {"--at", "2001-01-01T00:00:00Z"})).exit_code, 1);
+}
+
+TEST_F(Restore, WhatCannotBeTrustedTouchesNothing) {
+  Machine& machine = new_machine("wary");
+  const auto expect_refused = [&](const std::vector<std::string>& arguments, int exit_code, const std::string& why) {
+    const auto refused = on(machine, arguments);
+    EXPECT_EQ(refused.exit_code, exit_code) << refused.out << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr(why));
+    EXPECT_EQ(machine.run({"sh", "-c", "ls -d /root/k4t/k4t.toml /root/k4t/state 2>/dev/null"}).out, "");
+  };
+  expect_refused(restore_from("n1", {"--cluster", "other"}), 1, "there are no copies of the cluster 'other'");
+  expect_refused(restore_from("n3"), 1, "there are no copies in /var/lib/k4t/backup on ssh://root@");
+  const std::string name = copies("n1").back();
+  const std::string file = std::string(folder) + "/" + name;
+  cluster()["n1"].must({"cp", file, "/root/kept.copy"});
+  cluster()["n1"].must({"truncate", "-s", "-1", file});
+  expect_refused(restore_from("n1"), 2, "damaged, forged or cut short");
+  cluster()["n1"].must({"cp", "/root/kept.copy", file});
+  cluster()["n1"].must({"cp", file, std::string(folder) + "/k4t-20990101T000000Z-v9-00000000.copy"});
+  expect_refused(restore_from("n1"), 1, "under another's name");
+  cluster()["n1"].must({"rm", std::string(folder) + "/k4t-20990101T000000Z-v9-00000000.copy"});
+  std::string other = key;
+  other.replace(other.size() - 5, 4, other.substr(other.size() - 5, 4) == "0000" ? "1111" : "0000");
+  machine.write("/root/safe/key", other, 0600);
+  expect_refused(restore_from("n1"), 2, "or the key is another cluster's");
+}
+
+}  // namespace
+}  // namespace k4t::testing::lab
