@@ -66,6 +66,9 @@ struct ImageArguments {
 Exit run_image_push(const Globals& globals, const ImageArguments& arguments);
 Exit run_image_ls(const Globals& globals, const ImageArguments& arguments);
 
+/// What a user wrote cannot be meant.
+inline Error wrong_use(std::string message) { return {Status::invalid_argument, std::move(message), {}}; }
+
 /// Nothing was begun that could be half done: prints the error.
 Exit refused(const Globals& globals, const Error& error);
 
@@ -123,6 +126,13 @@ struct RestoreArguments {
   bool force = false;  ///< also where there is metadata already
 };
 Exit run_restore(const Globals& globals, const RestoreArguments& arguments);
+
+Exit run_queue_add(const Globals& globals, const std::vector<std::string>& command);
+Exit run_queue_ls(const Globals& globals);
+Exit run_queue_rm(const Globals& globals, const std::vector<std::int64_t>& ids);
+Exit run_master_status(const Globals& globals);
+/// Ends when the machine may be powered off, by doing so, or when it is interrupted.
+Exit run_master_run(const Globals& globals, bool then_off);
 
 Exit run_status(const Globals& globals);
 Exit run_ps(const Globals& globals, const std::vector<std::string>& services);

@@ -21,8 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Error usage(std::string message) { return {Status::invalid_argument, std::move(message), {}}; }
-
 /// "2026-11-27T11:30:00Z", or seconds since 1970.
 Result<std::int64_t> parse_time(const std::string& text) {
   char* end = nullptr;
@@ -31,7 +29,7 @@ Result<std::int64_t> parse_time(const std::string& text) {
   std::tm utc{};
   const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &utc);
   if (rest != nullptr && *rest == '\0') return ::timegm(&utc);
-  return usage("--at " + text + ": expected a time such as 2026-11-27T11:30:00Z");
+  return wrong_use("--at " + text + ": expected a time such as 2026-11-27T11:30:00Z");
 }
 
 /// What is known before anything was fetched: from the command line, and from k4t.toml where there is one.
@@ -53,7 +51,7 @@ Result<model::BackupPlace> place_of(const std::string& from, const std::vector<m
       std::find_if(known.begin(), known.end(), [&](const model::BackupPlace& place) { return place.title() == from; });
   if (named != known.end()) return *named;
   if (from != "local" && !from.starts_with("ssh://")) {
-    return usage("--from " + from + ": expected a machine such as ssh://root@192.0.2.11, or a place of k4t.toml");
+    return wrong_use("--from " + from + ": expected a machine such as ssh://root@192.0.2.11, or a place of k4t.toml");
   }
   model::BackupPlace place;
   place.host = from;
@@ -70,8 +68,8 @@ Result<Wanted> understand(const Globals& globals, const RestoreArguments& argume
     const auto loaded = config::load_cluster(globals.config_path, {default_plugin_folders()});
     if (!loaded.ok()) {
       print_diagnostics(globals, loaded.diagnostics, loaded.sources);
-      return usage(globals.config_path +
-                   " is there and cannot be used: mend it, or move it away and let the copy bring its own");
+      return wrong_use(globals.config_path +
+                       " is there and cannot be used: mend it, or move it away and let the copy bring its own");
     }
     known = loaded.value->backups;
     wanted.cluster = loaded.value->name;
@@ -102,7 +100,7 @@ Result<std::string> cluster_of(const Wanted& wanted) {
   if (clusters.empty()) {
     return Error{Status::not_found, "there are no copies in " + wanted.place.path + " on " + wanted.place.title(), {}};
   }
-  return usage("copies of several clusters are there (" + names + "): say which with --cluster");
+  return wrong_use("copies of several clusters are there (" + names + "): say which with --cluster");
 }
 
 /// The state folder that the copy's own k4t.toml, put where the command line says, will have.
@@ -112,7 +110,7 @@ Result<std::string> folder_of(const Globals& globals, const backup::Copy& copy) 
   const auto parsed = config::parse_cluster({globals.config_path, text->second}, {default_plugin_folders()});
   if (parsed.ok()) return parsed.value->state_folder;
   print_diagnostics(globals, parsed.diagnostics, parsed.sources);
-  return usage("the copy's k4t.toml cannot be used by this k4t");
+  return wrong_use("the copy's k4t.toml cannot be used by this k4t");
 }
 
 /// Also puts the key where that file wants it, for the copies to come.

@@ -12,9 +12,9 @@ enum class Exit : int {
   lagging = 3,      ///< done, but a gateway or DNS server does not serve it yet
   unfinished = 4,   ///< cut short; the next command finishes or undoes it
   single_copy = 5,  ///< done, but the record of it, or the metadata, is on no machine besides the master
-  differs = 6,      ///< `diff`: there is a difference, or it is not known whether there is one
-  partly = 7,  ///< `node drain`, `node rm --lost`, `repair`: as far as there is room; `image push`, `backup now`: not
-               ///< on all nodes
+  differs = 6,  ///< `diff`: there is a difference, or it is not known whether there is one; `master status`: stay on
+  partly = 7,   ///< `node drain`, `node rm --lost`, `repair`: as far as there is room; `image push`, `backup now`: not
+                ///< on all nodes
 };
 
 constexpr Exit exit_of(operation::Ending ending) {

@@ -23,7 +23,8 @@ constexpr const char* general_footer =
     "  3  done, but a gateway or DNS server does not serve it yet\n"
     "  4  cut short; the next command finishes or undoes it\n"
     "  5  done, but on no machine besides the master is a copy of the change\n"
-    "  6  diff: there is a difference, or it is not known whether there is one\n"
+    "  6  diff: there is a difference, or it is not known whether there is one;\n"
+    "     master status: it must stay on\n"
     "  7  node drain, node rm --lost, repair: done as far as there is room;\n"
     "     image push, backup now: not on all nodes\n"
     "\n"
@@ -205,6 +206,7 @@ class Program {
     verb("now", "Make a copy and bring it to where copies are kept", true, k4t::cli::run_backup_now);
     verb("ls", "List the copies", false, k4t::cli::run_backup_ls);
     verb("verify", "Open every copy with the key", false, k4t::cli::run_backup_verify);
+    declare_half_a_master();
     auto* restore = command("restore", "Bring a lost master back from a copy", [this] {
       changes_ = true;
       return run_restore(globals_, restore_);
@@ -307,6 +309,43 @@ class Program {
           ->type_name("NODE")
           ->allow_extra_args(false);
     }
+  }
+
+  void declare_half_a_master() {
+    auto* queue = family("queue", "Hold work for the next run of the master");
+    auto* add = command(
+        "add", "Queue a command with its service files as they are now",
+        [this] {
+          changes_ = true;
+          return run_queue_add(globals_, queued_);
+        },
+        queue);
+    add->add_option("COMMAND", queued_, "A command of k4t with its arguments, after --")->type_name("")->required();
+    command(
+        "ls", "List what is queued", [this] { return run_queue_ls(globals_); }, queue);
+    auto* rm = command(
+        "rm", "Take work out of the queue",
+        [this] {
+          changes_ = true;
+          return run_queue_rm(globals_, queue_ids_);
+        },
+        queue);
+    rm->add_option("ID", queue_ids_, "As `k4t queue ls` numbers it")->type_name("")->required();
+
+    auto* master = family("master", "Run the master, ask whether it may be powered off");
+    auto* run = command(
+        "run", "Do what was left and what is queued; stay on, or power off",
+        [this] {
+          changes_ = true;
+          return run_master_run(globals_, !then_.empty());
+        },
+        master);
+    run->add_option("--then", then_, "What comes when nothing is left to do; else it stays on")
+        ->check(CLI::IsMember({"poweroff"}).description(""))
+        ->type_name("poweroff");
+    command(
+        "status", "Say whether the master may be powered off, and why not",
+        [this] { return run_master_status(globals_); }, master);
   }
 
   void declare_witnesses() {
@@ -419,6 +458,9 @@ class Program {
   std::vector<std::string> witnesses_;
   std::vector<std::string> places_;
   k4t::cli::RestoreArguments restore_;
+  std::vector<std::string> queued_;
+  std::vector<std::int64_t> queue_ids_;
+  std::string then_;
   k4t::cli::NodeArguments node_;
   k4t::cli::ImageArguments image_;
   std::string txn_;

@@ -43,8 +43,13 @@ struct PluginKeys {
   std::vector<std::string> folders;
 };
 
+struct MasterKeys {
+  std::vector<std::string> power_off = model::Cluster{}.power_off;
+};
+
 struct ClusterFileKeys {
   ClusterKeys cluster;
+  MasterKeys master;
   transport::SshOptions ssh;
   PluginKeys plugins;
   std::vector<model::Node> nodes;
@@ -104,6 +109,16 @@ const Table<ClusterKeys>& cluster_table() {
              "Whether one member of a pair suffices")
         .key("backup", backup_key_table().form(), Need::absent, &ClusterKeys::backup,
              "How copies of the metadata are encrypted");
+    return keys;
+  }();
+  return table;
+}
+
+const Table<MasterKeys>& master_table() {
+  static const auto table = [] {
+    Table<MasterKeys> keys("[master]", "The machine that k4t runs on");
+    keys.key("power_off", list_of(free_text(Lines::one, 4096), 1, 32), Need::optional, &MasterKeys::power_off,
+             "What `k4t master run --then poweroff` runs in the end: a program and its arguments; no shell reads it");
     return keys;
   }();
   return table;
@@ -273,6 +288,7 @@ const Table<ClusterFileKeys>& cluster_file_table() {
   static const auto table = [] {
     Table<ClusterFileKeys> keys("k4t.toml", "A k4t cluster");
     keys.key("cluster", cluster_table().form(), Need::required, &ClusterFileKeys::cluster, "The cluster as a whole")
+        .key("master", master_table().form(), Need::absent, &ClusterFileKeys::master, "The machine that k4t runs on")
         .key("plugins", plugins_table().form(), Need::absent, &ClusterFileKeys::plugins, "Where drivers are found")
         .key("ssh", ssh_table().form(), Need::absent, &ClusterFileKeys::ssh, "How machines are reached over SSH")
         .key("node", node_table().forms(1, node_limit), Need::required, &ClusterFileKeys::nodes, "The machines")
@@ -608,6 +624,7 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
   cluster.gateways = std::move(file.gateways);
   cluster.dns = std::move(file.dns);
   cluster.records = std::move(file.records);
+  cluster.power_off = std::move(file.master.power_off);
   cluster.backups = std::move(file.backups);
   cluster.backup_key = finish_backup_key(root, folder, file.cluster.backup, report);
   cluster.witnesses = std::move(file.witnesses);

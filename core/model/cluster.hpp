@@ -120,6 +120,7 @@ struct Cluster {
   std::vector<RecordFolder> records;
   std::vector<BackupPlace> backups;
   BackupKey backup_key;
+  std::vector<std::string> power_off = {"systemctl", "poweroff"};  ///< the command that ends the master's machine
   transport::SshOptions ssh;  ///< how witnesses and, where their options do not say, drivers reach ssh:// hosts
 };
 

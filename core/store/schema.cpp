@@ -36,6 +36,11 @@ CREATE TABLE endpoints (
     R"sql(
 CREATE TABLE nodes (name TEXT PRIMARY KEY, node TEXT NOT NULL, by TEXT NOT NULL, at_s INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE node_marks (node TEXT PRIMARY KEY, mark TEXT NOT NULL) WITHOUT ROWID;
+)sql",
+    R"sql(
+CREATE TABLE queue (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, command TEXT NOT NULL, files TEXT NOT NULL, by TEXT NOT NULL,
+  at_s INTEGER NOT NULL, failed TEXT);
 )sql"};
 
 Result<std::int64_t> number(Database& database, const char* sql) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,6 +55,16 @@ struct Reservation {
   /// The version that removed the endpoint: free again when every listed participant has passed it. Absent: in use.
   std::optional<std::uint64_t> removed_in;
   friend bool operator==(const Reservation&, const Reservation&) = default;
+};
+
+/// A command that waits for the next run of the master.
+struct QueuedWork {
+  std::int64_t id = 0;
+  std::vector<std::string> command;          ///< as on k4t's command line, without service files
+  std::map<std::string, std::string> files;  ///< service files as they were when it was queued, by name
+  std::string by;                            ///< host, user and time
+  Seconds at_s = 0;
+  std::optional<std::string> failed;  ///< it was tried and will not be again; why
 };
 
 /// How a store is opened. change: one process at a time per state folder; BUSY names the other one. read: beside any
@@ -136,6 +147,12 @@ class Store {
   Result<std::int64_t> intend(std::int64_t operation, const std::string& kind, const Json& detail, Seconds now_s);
   Result<void> finish_step(std::int64_t operation, std::int64_t sequence, const Json& result, Seconds now_s);
   Result<std::vector<Step>> steps(std::int64_t operation);
+
+  // What waits for the next run; in the order in which it was queued.
+  Result<std::int64_t> enqueue(const QueuedWork& work);  ///< its id is drawn here
+  Result<std::vector<QueuedWork>> queue();
+  Result<void> mark_failed(std::int64_t id, const std::string& why);
+  Result<bool> dequeue(std::int64_t id);  ///< false: there is none such
 
   // Endpoints.
   /// CONFLICT where another instance holds the endpoint.

@@ -25,6 +25,7 @@ _k4t() {
 
   case $before in
     -o | --output) _k4t_words 'text json' "$word"; return ;;
+    --then) _k4t_words 'poweroff' "$word"; return ;;
     --from | --node) _k4t_words "$(_k4t_nodes)" "$word"; return ;;
     -c | --config | -f | --file | --folder | --archive | --key | --passphrase-file | --path | --identity | --known-hosts)
       compopt -o filenames 2>/dev/null
@@ -36,7 +37,7 @@ _k4t() {
 
   case $command in
     '') if [[ $word == -* ]]; then _k4t_words "$global --version" "$word"; else
-          _k4t_words 'plan apply delete sync node repair image witness init backup restore status diff txn ps logs version plugin config doctor' "$word"; fi ;;
+          _k4t_words 'plan apply delete sync node repair image witness init backup queue master restore status diff txn ps logs version plugin config doctor' "$word"; fi ;;
     plan) _k4t_words "$global -f --file" "$word" ;;
     apply) _k4t_words "$global -f --file --force" "$word" ;;
     delete) if [[ $word == -* ]]; then _k4t_words "$global -y --yes" "$word"; else
@@ -67,6 +68,13 @@ _k4t() {
     backup) if [ -n "$sub" ] && [[ $word != -* ]]; then _k4t_words "$(_k4t_nodes)" "$word"
           elif [ -n "$sub" ]; then _k4t_words "$global" "$word"; else
           _k4t_words "now ls verify $global" "$word"; fi ;;
+    queue) if [ -n "$sub" ]; then _k4t_words "$global" "$word"; else _k4t_words "add ls rm $global" "$word"; fi ;;
+    master)
+      case $sub in
+        '') _k4t_words "run status $global" "$word" ;;
+        run) _k4t_words "$global --then" "$word" ;;
+        *) _k4t_words "$global" "$word" ;;
+      esac ;;
     restore) _k4t_words "$global --from --at --key --passphrase-file --cluster --path --identity --known-hosts --force" "$word" ;;
     txn)
       case $sub in

@@ -129,7 +129,8 @@ TEST(ClusterFileTest, WrongKeysAndTypesAreNamedWithTheirPlaceAndRemedy) {
        "15:11 022 'address' is a date or time | write the IPv4 or IPv6 address of one machine\n"},
       {last_line, last_line + "options = 1\n", "16:11 022 'options' is a whole number | write a table\n"},
       {last_line, last_line + "[monitoring]\n",
-       "16:2 020 unknown key \"monitoring\" in k4t.toml | the keys here are: cluster, plugins, ssh, node, gateway, "
+       "16:2 020 unknown key \"monitoring\" in k4t.toml | the keys here are: cluster, master, plugins, ssh, node, "
+       "gateway, "
        "dns, "
        "witness, record, backup\n"},
       {"[[node]]", "[[nod]]",

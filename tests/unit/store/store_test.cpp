@@ -161,7 +161,7 @@ TEST_F(StoreTest, BringsTheFirstSchemaUpToDateAndKeepsWhatItHolds) {
     ASSERT_TRUE(store->begin_operation("apply", {{"run", "r"}}, "proposed", 100));
     ASSERT_TRUE(store->reserve("192.0.2.1", 20000, "web-1"));
   }
-  edit("DROP TABLE nodes; DROP TABLE node_marks; PRAGMA user_version = 1");
+  edit("DROP TABLE queue; DROP TABLE nodes; DROP TABLE node_marks; PRAGMA user_version = 1");
   EXPECT_TRUE(Store::peek_nodes(folder())->empty()) << "it can have none";
   EXPECT_EQ(refusal(Mode::read).status, Status::unsupported);
   const auto store = open();
@@ -314,6 +314,22 @@ TEST_F(StoreTest, AnEndpointIsNotGivenAgainBeforeItsRemovalHasPassed) {
   EXPECT_EQ(store->reservations()->size(), 1U);
   ASSERT_TRUE(store->release_passed(5));
   EXPECT_TRUE(store->reserve("192.0.2.1", 20000, "web-2"));
+}
+
+TEST_F(StoreTest, QueuedWorkIsKeptInOrderUntilItIsTakenOut) {
+  auto store = open();
+  ASSERT_EQ(*store->enqueue({0, {"apply"}, {{"web.toml", "text"}}, "h u t", 5, {}}), 1);
+  ASSERT_EQ(*store->enqueue({0, {"sync", "--repair"}, {}, "h u t", 6, {}}), 2);
+  ASSERT_TRUE(store->mark_failed(1, "no room").ok());
+  auto queue = *store->queue();
+  ASSERT_EQ(queue.size(), 2u);
+  EXPECT_EQ(queue[0].files.at("web.toml"), "text");
+  EXPECT_EQ(queue[0].failed, "no room");
+  EXPECT_EQ(queue[1].command, (std::vector<std::string>{"sync", "--repair"}));
+  EXPECT_EQ(queue[1].failed, std::nullopt);
+  EXPECT_TRUE(*store->dequeue(1));
+  EXPECT_FALSE(*store->dequeue(1));
+  ASSERT_EQ(*store->enqueue({0, {"sync"}, {}, "h u t", 7, {}}), 3) << "a number is never used twice";
 }
 
 // Copies.
