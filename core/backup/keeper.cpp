@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <limits>
 
 #include "k4t/digest.hpp"
@@ -46,6 +47,16 @@ bool is_kept_elsewhere(const std::vector<PlaceStanding>& standings) {
 
 Result<std::optional<Key>> open_key(const model::BackupKey& settings) {
   if (!settings.encrypt) return std::optional<Key>();
+  std::error_code ignored;
+  const std::string& file = settings.passphrase_file.empty() ? settings.key_file : settings.passphrase_file;
+  if (!std::filesystem::exists(file, ignored)) {
+    return Error{Status::invalid_argument,
+                 settings.passphrase_file.empty() ? "there is no backup key " + file +
+                                                        ": `k4t init` makes one for a new cluster; of one that has "
+                                                        "copies, bring it back"
+                                                  : "there is no passphrase file " + file,
+                 {}};
+  }
   auto key =
       settings.passphrase_file.empty() ? Key::read(settings.key_file) : Key::read_passphrase(settings.passphrase_file);
   if (key) return std::optional<Key>(*std::move(key));

@@ -140,6 +140,7 @@ Exit keep_copies(Session& session, const char* command, Exit exit) {
   const auto standings = keeper.settle(std::time(nullptr));
   if (!standings) {
     print_error({}, standings.error());
+    if (!session.globals().json) put(stdout, "not copied: the metadata of this change is on this machine only\n");
   } else if (!session.globals().json) {
     put(stdout, render_sent(*standings, terminal_of(stdout).colours));
   } else if (!backup::is_kept_elsewhere(*standings)) {

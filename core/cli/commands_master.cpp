@@ -318,6 +318,8 @@ Exit run_queue_add(const Globals& globals, const std::vector<std::string>& comma
   for (std::size_t i = 0; i + 1 < command.size(); ++i) {
     if (command[i] == "-f" || command[i] == "--file") files.push_back(command[i + 1]);
   }
+  if (command.front() == "apply" && files.empty())
+    return refused(globals, wrong_use("apply needs service files: -f FILE"));
   const auto expanded = expand(files);
   if (!expanded) return refused(globals, expanded.error());
   const auto session = Session::open(globals, *expanded);

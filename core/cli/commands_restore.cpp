@@ -195,6 +195,9 @@ Exit catch_up(Globals globals, const backup::Fetched& fetched, const std::string
 Exit run_restore(const Globals& globals, const RestoreArguments& arguments) {
   const auto wanted = understand(globals, arguments);
   if (!wanted) return refused(globals, wanted.error());
+  if (std::error_code ignored; !wanted->key.key_file.empty() && !fs::exists(wanted->key.key_file, ignored)) {
+    return refused(globals, wrong_use("there is no backup key " + wanted->key.key_file + ": name it with --key"));
+  }
   const auto key = backup::open_key(wanted->key);
   if (!key) return refused(globals, key.error());
   const auto cluster = cluster_of(*wanted);

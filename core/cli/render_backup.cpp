@@ -1,5 +1,7 @@
 #include "cli/render_backup.hpp"
 
+#include <algorithm>
+
 #include "cli/console.hpp"
 #include "cli/render.hpp"
 #include "cli/render_txn.hpp"
@@ -56,11 +58,14 @@ std::string render_sent(const std::vector<PlaceStanding>& standings, bool colour
   }
   std::string text = failed;
   if (!sent.empty()) text += "Metadata copied to " + printable(sent) + ".\n";
-  if (!standings.empty() && !backup::is_kept_elsewhere(standings)) {
-    text += styled("not copied", Style::bad, colours) +
-            ": the metadata of this change is on this machine only; `k4t backup now` tries again\n";
-  }
-  return text;
+  if (standings.empty() || backup::is_kept_elsewhere(standings)) return text;
+  const bool kept_here =
+      std::any_of(standings.begin(), standings.end(), [](const PlaceStanding& one) { return one.current; });
+  return text + (kept_here
+                     ? styled("not copied elsewhere", Style::bad, colours) +
+                           ": copies on this machine are lost with it; name another one in a [[backup]] table\n"
+                     : styled("not copied", Style::bad, colours) +
+                           ": the metadata of this change is on this machine only; `k4t backup now` tries again\n");
 }
 
 std::string render_copies(const std::vector<CopyLine>& lines, std::int64_t now_s, bool colours) {

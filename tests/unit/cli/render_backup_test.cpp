@@ -45,6 +45,8 @@ TEST(RenderBackup, SaysInTheLastLineWhatIsKeptNowhere) {
       "no copy: copies on n2: it does not answer\nnot copied: the metadata of this change is on this machine only; "
       "`k4t backup now` tries again\n");
   EXPECT_EQ(render_sent({standing("n1", true, true)}, false), "") << "it was there already";
+  EXPECT_EQ(render_sent({standing("local", false, true)}, false),
+            "not copied elsewhere: copies on this machine are lost with it; name another one in a [[backup]] table\n");
 }
 
 TEST(RenderBackup, ListsCopies) {
