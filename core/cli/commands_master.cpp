@@ -57,21 +57,31 @@ Result<void> check_queueable(const Words& command) {
   return {};
 }
 
-/// Takes the service files out of a command line; their content is kept as it is now.
-Result<store::QueuedWork> capture(const Words& command) {
-  store::QueuedWork work;
+/// A command line in two: what is left without service files, and these.
+struct Split {
+  Words command;
   Words paths;
-  for (std::size_t i = 0; i < command.size(); ++i) {
-    const std::string& word = command[i];
-    if ((word == "-f" || word == "--file") && i + 1 < command.size()) {
-      paths.push_back(command[++i]);
-    } else if (word.starts_with("--file=")) {
-      paths.push_back(word.substr(7));
+};
+Split split_files(const Words& words) {
+  constexpr std::string_view long_form = "--file=";
+  Split split;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if ((word == "-f" || word == "--file") && i + 1 < words.size()) {
+      split.paths.push_back(words[++i]);
+    } else if (word.starts_with(long_form)) {
+      split.paths.push_back(word.substr(long_form.size()));
     } else {
-      work.command.push_back(word);
+      split.command.push_back(word);
     }
   }
-  K4T_ASSIGN(const auto files, expand(paths));
+  return split;
+}
+
+/// Keeps the files' content as it is now.
+Result<store::QueuedWork> capture(const Words& command, const Words& files) {
+  store::QueuedWork work;
+  work.command = command;
   const auto host = transport::local_host();
   for (const auto& file : files) {
     K4T_ASSIGN(const auto text, host->read_file(fs::absolute(file).string()));
@@ -314,17 +324,15 @@ void pause_between_rounds() {
 Exit run_queue_add(const Globals& globals, const std::vector<std::string>& command) {
   if (const auto fit = check_queueable(command); !fit) return refused(globals, fit.error());
   // Its files must be right now, while somebody is there to mend them.
-  Words files;
-  for (std::size_t i = 0; i + 1 < command.size(); ++i) {
-    if (command[i] == "-f" || command[i] == "--file") files.push_back(command[i + 1]);
-  }
-  if (command.front() == "apply" && files.empty())
+  const Split split = split_files(command);
+  if (command.front() == "apply" && split.paths.empty()) {
     return refused(globals, wrong_use("apply needs service files: -f FILE"));
-  const auto expanded = expand(files);
-  if (!expanded) return refused(globals, expanded.error());
-  const auto session = Session::open(globals, *expanded);
+  }
+  const auto files = expand(split.paths);
+  if (!files) return refused(globals, files.error());
+  const auto session = Session::open(globals, *files);
   if (session == nullptr) return Exit::usage;
-  auto work = capture(command);
+  auto work = capture(split.command, *files);
   if (!work) return refused(globals, work.error());
   auto* store = session->store("queue add");
   if (store == nullptr) return Exit::failed;

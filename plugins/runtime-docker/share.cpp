@@ -7,7 +7,6 @@
 namespace k4t::docker {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 /// $1 seconds, $2 bytes of the spool, $3 bytes of the recipes, $4 a port or 0. Says "ready", reads both, says what
@@ -129,8 +128,8 @@ assemble() {
 exec 3>&1 4<&0
 layers | assemble "$@" | dd bs=1048576 iflag=fullblock status=progress 2>&3 |
   docker -H "unix://$socket" load -q >"$folder/docker.out" 2>&1
-echo "
-end $(cat "$folder/ssh") $?"
+code=$?
+printf '\nend %s %s\n' "$(cat "$folder/ssh")" "$code"
 tail -c 2000 "$folder/ssh.err" | sed 's/^/ssh /'
 echo
 tail -c 2000 "$folder/docker.out" | sed 's/^/docker /'
