@@ -35,6 +35,14 @@ class Door {
   bool open_ = false;
 };
 
+/// A caller that gives up as soon as its call has begun, however long that takes on a busy machine. Lives as long as
+/// the call, which may be left behind.
+class Impatient : public CallSink {
+ public:
+  bool cancelled() override { return begun; }
+  std::atomic<bool> begun = false;
+};
+
 k4t_status say(const k4t_call* call, std::string_view text) {
   call->reply(call->host, text.data(), text.size());
   return K4T_OK;
@@ -75,13 +83,15 @@ TEST(RunnerTest, FarewellComesAfterTheLastCallEvenIfThatWasLeftBehind) {
       order->store(order->load() * 10 + 2);
       said->open();
     });
+    const auto caller = std::make_shared<Impatient>();
     const Ran ran = runner.run(
-        [door, order](const k4t_call*) {
+        [door, order, caller](const k4t_call*) {
+          caller->begun = true;
           door->wait();
           order->store(order->load() * 10 + 1);
           return K4T_OK;
         },
-        {milliseconds(20), nullptr});
+        {seconds(60), caller.get()});
     EXPECT_EQ(ran.ending, Ending::overran);
   }
   EXPECT_EQ(order->load(), 0);
@@ -107,8 +117,12 @@ TEST(RunnerTest, QueuedCallThatTimesOutNeverRuns) {
   const auto door = std::make_shared<Door>();
   const auto ran_late = std::make_shared<std::atomic<bool>>(false);
   Runner runner(1, nullptr);
-  EXPECT_EQ(runner.run([door](const k4t_call*) { return door->wait(), K4T_OK; }, {milliseconds(10), nullptr}).ending,
-            Ending::overran);
+  const auto caller = std::make_shared<Impatient>();
+  const auto left_behind = [door, caller](const k4t_call*) {
+    caller->begun = true;
+    return door->wait(), K4T_OK;
+  };
+  EXPECT_EQ(runner.run(left_behind, {seconds(60), caller.get()}).ending, Ending::overran);
   EXPECT_EQ(
       runner.run([ran_late](const k4t_call*) { return *ran_late = true, K4T_OK; }, {milliseconds(10), nullptr}).ending,
       Ending::not_begun);
