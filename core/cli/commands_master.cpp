@@ -213,16 +213,37 @@ bool has_failed(int exit_code) {
   return exit_code == static_cast<int>(Exit::failed) || exit_code == static_cast<int>(Exit::usage);
 }
 
+Result<void> power_off(const Words& argv) {
+  transport::Command command;
+  command.argv = argv;
+  command.timeout = std::chrono::minutes(5);
+  K4T_ASSIGN(const auto ended, transport::local_host()->run(command));
+  put(stdout, printable(ended.out, true));
+  put(stderr, printable(ended.err, true));
+  if (ended.exit_code == 0) return {};
+  return Error{
+      Status::unavailable,
+      "`" + line_of(argv) + "` ended with exit code " + std::to_string(ended.exit_code) + ": the machine stays on",
+      {}};
+}
+
 class Run {
  public:
   explicit Run(const Globals& globals) : globals_(globals) {}
 
   /// What was left is finished or undone, returned gateways and DNS servers are brought up to date, what is queued is
-  /// done, and the copies are sent. The reasons to stay on that remain.
-  Result<Words> round() {
+  /// done, and the copies are sent. The reasons to stay on that remain; where there are none and `then_off`, the
+  /// machine is powered off, while nobody else can begin anything. BUSY: another command is running.
+  Result<Words> round(bool then_off) {
     K4T_TRY(command({"sync"}));
     K4T_TRY(work_off());
-    return settle();
+    postponed_.clear();
+    return with_store([&](Session& session, store::Store& store) -> Result<Words> {
+      keep_copies(session, "master run", Exit::done);
+      auto reasons = reasons_to_stay(session, store);
+      if (then_off && reasons.empty() && !interrupted()) K4T_TRY(power_off(session.cluster().power_off));
+      return reasons;
+    });
   }
 
  private:
@@ -238,19 +259,20 @@ class Run {
 
   /// Opens the store only as long as it is needed: the commands need it too.
   template <class Act>
-  auto with_store(const char* name, const Act& act) -> std::invoke_result_t<Act, Session&, store::Store&> {
+  auto with_store(const Act& act) -> std::invoke_result_t<Act, Session&, store::Store&> {
     const auto session = Session::open(globals_);
     if (session == nullptr) return wrong_use("the configuration cannot be used");
-    auto* store = session->store(name);
+    bool alone = false;
+    auto* store = session->store_to_look("master run", alone);
     if (store == nullptr) return Error{Status::unavailable, "the metadata cannot be opened", {}};
+    if (!alone) return Error{Status::busy, "another command is running", {}};
     return act(*session, *store);
   }
 
   Result<void> work_off() {
     for (;;) {
       if (interrupted()) return {};
-      K4T_ASSIGN(const auto queue,
-                 with_store("master run", [](Session&, store::Store& store) { return store.queue(); }));
+      K4T_ASSIGN(const auto queue, with_store([](Session&, store::Store& store) { return store.queue(); }));
       const auto next = std::find_if(queue.begin(), queue.end(),
                                      [&](const auto& work) { return !work.failed && !postponed_.contains(work.id); });
       if (next == queue.end()) return {};
@@ -260,7 +282,7 @@ class Run {
 
   Result<void> work_on(const store::QueuedWork& work) {
     std::string state;
-    K4T_TRY(with_store("master run", [&](Session& session, store::Store&) -> Result<void> {
+    K4T_TRY(with_store([&](Session& session, store::Store&) -> Result<void> {
       state = session.cluster().state_folder;
       return {};
     }));
@@ -274,7 +296,7 @@ class Run {
       postponed_.insert(work.id);
       return {};
     }
-    return with_store("master run", [&](Session&, store::Store& store) -> Result<void> {
+    return with_store([&](Session&, store::Store& store) -> Result<void> {
       if (!has_failed(ended.exit_code)) {
         K4T_TRY(store.dequeue(work.id));
         return {};
@@ -283,34 +305,9 @@ class Run {
     });
   }
 
-  Result<Words> settle() {
-    postponed_.clear();
-    return with_store("master run", [](Session& session, store::Store& store) -> Result<Words> {
-      keep_copies(session, "master run", Exit::done);
-      return reasons_to_stay(session, store);
-    });
-  }
-
   const Globals& globals_;
   std::set<std::int64_t> postponed_;  ///< cut short in this round
 };
-
-Exit power_off(const Globals& globals) {
-  const auto session = Session::open(globals);
-  if (session == nullptr) return Exit::usage;
-  transport::Command command;
-  command.argv = session->cluster().power_off;
-  command.timeout = std::chrono::minutes(5);
-  const auto ended = transport::local_host()->run(command);
-  if (!ended) return refused(globals, ended.error());
-  put(stdout, printable(ended->out, true));
-  put(stderr, printable(ended->err, true));
-  if (ended->exit_code == 0) return Exit::done;
-  return refused(globals, {Status::unavailable,
-                           "`" + line_of(command.argv) + "` ended with exit code " + std::to_string(ended->exit_code) +
-                               ": the machine stays on",
-                           {}});
-}
 
 void pause_between_rounds() {
   const auto until = std::chrono::steady_clock::now() + round_pause;
@@ -397,10 +394,10 @@ Exit run_master_run(const Globals& globals, bool then_off) {
   Run run(globals);
   Words told;
   for (;;) {
-    const auto reasons = run.round();
+    auto reasons = run.round(then_off);
+    if (!reasons && reasons.status() == Status::busy) reasons = Words{reasons.error().message};
     if (!reasons) return refused(globals, reasons.error());
-    if (interrupted()) return Exit::unfinished;
-    if (then_off && reasons->empty()) return power_off(globals);
+    if (then_off && reasons->empty()) return interrupted() ? Exit::unfinished : Exit::done;
     if (then_off && *reasons != told) {
       put(stdout, "The master stays on:\n");
       for (const auto& reason : *reasons) put(stdout, "- " + printable(reason) + "\n");

@@ -84,6 +84,18 @@ TEST_F(HalfAMaster, StaysOnWhileTheLastChangeHasNoCopy) {
   k4t({"node", "uncordon", "n3"});
 }
 
+TEST_F(HalfAMaster, StaysOnWhileAnotherCommandRuns) {
+  deploy(1, "busy");
+  const auto ran = cluster().master().run(
+      {"sh", "-c",
+       "cd /root/k4t && { flock state/metadata.db.lock sleep 6 & } && sleep 1 && timeout -s KILL 4 " K4T_BINARY_DIR
+       "/bin/k4t master run --then poweroff; wait"});
+  EXPECT_THAT(ran.out, HasSubstr("- another command is running"));
+  EXPECT_FALSE(is_off());
+  EXPECT_EQ(run_and_power_off().exit_code, 0);
+  EXPECT_TRUE(is_off());
+}
+
 TEST_F(HalfAMaster, WhenThePlugIsPulledTheNextRunDoesTheRest) {
   deploy(1, "before");
   cluster().web(1, "after");
