@@ -25,9 +25,11 @@ bool ProgramJob::move(ssh_channel channel) {
   return BridgeJob::move(channel);
 }
 
-/// The exit code comes behind the end of output and before the channel's close.
+/// The exit code comes behind the end of output and before the channel's close, as do words on standard error, which
+/// may have come since they were last looked for.
 bool ProgramJob::at_end(ssh_channel channel) {
   if (!closed_by_server()) return false;
+  take_words(channel);
   const std::lock_guard lock(mutex_);
   exit_code_ = ssh_channel_get_exit_status(channel);
   return true;
