@@ -132,6 +132,11 @@ std::vector<std::string> lost_since(const operation::Status& status) {
   std::map<std::string, std::set<std::string>> running;
   for (const auto& placed : status.instances) running[placed.service].insert(placed.revision);
   std::vector<std::string> lost;
+  std::string unread;
+  for (const auto& view : status.nodes) {
+    if (view.problem) unread += (unread.empty() ? "" : ", ") + view.name;
+  }
+  if (!unread.empty()) lost.push_back("what runs on these nodes is not known, they do not answer: " + unread);
   for (const auto& [name, revisions] : running) {
     const auto declared = std::find_if(status.services.begin(), status.services.end(),
                                        [&name = name](const model::Service& one) { return one.name == name; });
@@ -142,7 +147,7 @@ std::vector<std::string> lost_since(const operation::Status& status) {
     }
   }
   for (const auto& service : status.services) {
-    if (!running.contains(service.name))
+    if (unread.empty() && !running.contains(service.name))
       lost.push_back("service " + service.name + " is declared here and does not run");
   }
   return lost;

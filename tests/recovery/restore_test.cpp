@@ -161,6 +161,16 @@ TEST_F(Restore, FromEachOfSeveralTimes) {
   EXPECT_EQ(on(new_machine("early"), restore_from("n1", {"--at", "2001-01-01T00:00:00Z"})).exit_code, 1);
 }
 
+TEST_F(Restore, ANodeThatDoesNotAnswerIsNotTakenForOneThatRunsNothing) {
+  cluster()["n3"].unplug();
+  const auto restored = on(new_machine("blind"), restore_from("n1"));
+  cluster()["n3"].plug();
+  EXPECT_EQ(restored.exit_code, 0) << restored.out << restored.err;
+  EXPECT_THAT(restored.out, HasSubstr("! what runs on these nodes is not known, they do not answer: n3"));
+  EXPECT_EQ(restored.out.find("does not run"), std::string::npos) << restored.out;
+  EXPECT_EQ(restored.out.find("What runs is what is declared"), std::string::npos);
+}
+
 TEST_F(Restore, WhatCannotBeTrustedTouchesNothing) {
   Machine& machine = new_machine("wary");
   const auto expect_refused = [&](const std::vector<std::string>& arguments, int exit_code, const std::string& why) {
