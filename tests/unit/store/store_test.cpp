@@ -364,6 +364,39 @@ TEST_F(StoreTest, ASnapshotTakesThePlaceOfAStoreWhichStaysBesideIt) {
   EXPECT_EQ(*restored->snapshot(), snapshot) << "byte for byte";
 }
 
+/// Run by the next test in a process of its own.
+TEST(StoreVictim, DISABLED_Installs) {
+  const std::filesystem::path folder = ::getenv("K4T_TEST_FOLDER");
+  ASSERT_TRUE(Store::install(folder, Scratch::read(folder / "snapshot"), 5).ok());
+}
+
+TEST_F(StoreTest, KilledWhileACopyTakesItsPlaceItIsTheOldOneNoneOrTheNewOne) {
+  for (const char* step :
+       {"1 before store is moved aside", "1 before store is installed", "1 after store is installed"}) {
+    const Scratch scratch;
+    std::string snapshot;
+    {
+      auto store = *Store::open(scratch.path(), "test");
+      ASSERT_TRUE(store->raise_counter(3).ok());
+      snapshot = *store->snapshot();
+      ASSERT_TRUE(store->raise_counter(9).ok());
+    }
+    std::ofstream(scratch.path() / "snapshot", std::ios::binary) << snapshot;
+    const auto ran =
+        testing::run({"env", std::string("K4T_KILL_AT_STEP=") + step, "K4T_TEST_FOLDER=" + scratch.path().string(),
+                      std::filesystem::read_symlink("/proc/self/exe").string(), "--gtest_also_run_disabled_tests",
+                      "--gtest_filter=StoreVictim.*"});
+    const int ended = ran.exit_code;
+    EXPECT_EQ(ended, 128 + SIGKILL) << step;
+    const std::uint64_t found = *(*Store::open(scratch.path(), "test"))->highest_counter();
+    const std::map<std::string, std::uint64_t> expected{
+        {"1 before store is moved aside", 9}, {"1 before store is installed", 0}, {"1 after store is installed", 3}};
+    EXPECT_EQ(found, expected.at(step)) << step;
+    ASSERT_TRUE(Store::install(scratch.path(), snapshot, 6).ok()) << "it can be done again";
+    EXPECT_EQ(*(*Store::open(scratch.path(), "test"))->snapshot(), snapshot);
+  }
+}
+
 TEST_F(StoreTest, ASnapshotMakesAStoreWhereThereWasNone) {
   std::string snapshot = *(*Store::open(folder(), "test"))->snapshot();
   const auto other = folder() / "elsewhere";
