@@ -22,7 +22,7 @@ K4T_JSON_DEFINE(Header, cluster, cluster_id, made_at_s, version, txn, counter, d
 namespace {
 
 constexpr std::string_view magic = "k4t metadata copy ";
-constexpr int format = 1;
+constexpr int format = 2;
 constexpr std::size_t key_bytes = 32;
 constexpr std::size_t salt_bytes = 32;
 constexpr std::size_t tag_bytes = 16;
@@ -134,10 +134,16 @@ Result<std::string> decompress(std::string_view bytes, std::uint64_t expected) {
   return out;
 }
 
-/// The length of the files' text, the text, and the metadata.
+/// The length of a list of the files' sizes by name, the list, the files one after the other, and the metadata.
 std::string pack(const Copy& copy) {
-  const std::string files = Json(copy.files).dump();
-  return std::to_string(files.size()) + "\n" + files + copy.metadata;
+  std::map<std::string, std::uint64_t> sizes;
+  std::string bytes;
+  for (const auto& [name, text] : copy.files) {
+    sizes[name] = text.size();
+    bytes += text;
+  }
+  const std::string list = Json(sizes).dump();
+  return std::to_string(list.size()) + "\n" + list + bytes + copy.metadata;
 }
 
 Result<void> unpack(std::string_view content, Copy& copy) {
@@ -149,10 +155,16 @@ Result<void> unpack(std::string_view content, Copy& copy) {
   }
   const auto size = std::stoull(std::string(content.substr(0, line)));
   if (size > content.size() - line - 1) return damaged();
-  const Json files = Json::parse(content.substr(line + 1, size), nullptr, /*allow_exceptions=*/false);
-  if (files.is_discarded()) return damaged();
-  K4T_ASSIGN(copy.files, (decode<std::map<std::string, std::string>>(files)));
-  copy.metadata = content.substr(line + 1 + size);
+  const Json list = Json::parse(content.substr(line + 1, size), nullptr, /*allow_exceptions=*/false);
+  if (list.is_discarded()) return damaged();
+  K4T_ASSIGN(const auto sizes, (decode<std::map<std::string, std::uint64_t>>(list)));
+  content.remove_prefix(line + 1 + size);
+  for (const auto& [name, bytes] : sizes) {
+    if (bytes > content.size()) return damaged();
+    copy.files[name] = content.substr(0, bytes);
+    content.remove_prefix(bytes);
+  }
+  copy.metadata = content;
   return {};
 }
 
@@ -170,7 +182,7 @@ Result<Parts> split(std::string_view file) {
       first == std::string_view::npos ? first : file.substr(0, header_limit_bytes).find('\n', first + 1);
   if (second == std::string_view::npos) return invalid("this copy is cut short: use another one");
   if (file.substr(magic.size(), first - magic.size()) != std::to_string(format)) {
-    return Error{Status::unsupported, "this copy was made by a newer k4t: use that one", {}};
+    return Error{Status::unsupported, "this copy was made by another version of k4t: use that one", {}};
   }
   const Json json = Json::parse(file.substr(first + 1, second - first - 1), nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) return invalid("this copy's header is damaged: use another one");

@@ -33,7 +33,7 @@ K4T_JSON_DECLARE(Header)
 
 struct Copy {
   Header header;
-  std::map<std::string, std::string> files;  ///< beside the metadata, by name: k4t.toml
+  std::map<std::string, std::string> files;  ///< beside the metadata: k4t.toml, and by their paths what it names
   std::string metadata;                      ///< an SQLite file
 };
 
@@ -69,7 +69,8 @@ class Key {
 /// and whoever can write there can forge it.
 Result<std::string> seal(Copy& copy, const Key* key);
 
-/// The header alone, not yet known to be true. INVALID_ARGUMENT: this is no metadata copy. UNSUPPORTED: of a newer k4t.
+/// The header alone, not yet known to be true. INVALID_ARGUMENT: this is no metadata copy. UNSUPPORTED: of another
+/// version.
 Result<Header> read_header(std::string_view file);
 
 /// INVALID_ARGUMENT: no copy, cut short, damaged or forged, or encrypted with another key; and what to do.

@@ -10,7 +10,7 @@
 
 namespace k4t::backup {
 
-K4T_JSON_DEFINE(LastCopy, name, digest, version, made_at_s)
+K4T_JSON_DEFINE(LastCopy, name, digest, files, version, made_at_s)
 
 namespace {
 
@@ -65,7 +65,11 @@ Result<std::optional<Key>> open_key(const model::BackupKey& settings) {
 
 Keeper::Keeper(store::Store& store, const model::Cluster& cluster, std::map<std::string, std::string> files,
                const std::atomic<bool>& cancelled)
-    : store_(store), cluster_(cluster), files_(std::move(files)), cancelled_(cancelled) {
+    : store_(store),
+      cluster_(cluster),
+      files_(std::move(files)),
+      files_digest_(sha256_hex(Json(files_).dump(-1, ' ', false, Json::error_handler_t::replace))),
+      cancelled_(cancelled) {
   for (const auto& place : cluster.backups) {
     places_.push_back(std::make_unique<Place>(place, cluster.name, cluster.ssh));
   }
@@ -82,7 +86,7 @@ Result<std::string> Keeper::look(std::vector<PlaceStanding>& standings) {
     K4T_ASSIGN(const auto remembered, store_.recall(memory_of(place->config())));
     if (remembered) {
       K4T_ASSIGN(standing.last, decode<LastCopy>(*remembered));
-      standing.current = standing.last->digest == digest;
+      standing.current = standing.last->digest == digest && standing.last->files == files_digest_;
     }
     standings.push_back(std::move(standing));
   }
@@ -115,7 +119,7 @@ Result<Keeper::Made> Keeper::make(const std::string& metadata, store::Seconds no
   // As whoever restores it will: what cannot be opened again is no copy.
   K4T_ASSIGN(const auto opened, unseal(made.file, key ? &*key : nullptr));
   made.name = {now_s, opened.header.version, opened.header.digest.substr(0, mark_digits)};
-  made.last = {made.name.text(), opened.header.digest, opened.header.version, now_s};
+  made.last = {made.name.text(), opened.header.digest, opened.header.version, now_s, files_digest_};
   return made;
 }
 
@@ -139,7 +143,7 @@ Result<void> Keeper::deliver(const Made& made, const std::vector<std::size_t>& p
       standing.sent = standing.current = true;
       standing.last = made.last;
       standing.why.reset();
-      K4T_TRY(store_.remember(memory_of(places_[places[i]]->config()), made.last));
+      if (!store_.is_read_only()) K4T_TRY(store_.remember(memory_of(places_[places[i]]->config()), made.last));
     } else if (!patient && hurry.is_over() && outcomes[i].status() == Status::deadline) {
       standing.why = Error{Status::deadline, "copies on " + standing.place + ": it does not answer", {}};
     } else {

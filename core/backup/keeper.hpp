@@ -18,6 +18,7 @@ struct LastCopy {
   std::string digest;  ///< of the metadata in it
   std::uint64_t version = 0;
   std::int64_t made_at_s = 0;
+  std::string files{};  ///< digest of what went along
   friend bool operator==(const LastCopy&, const LastCopy&) = default;
 };
 K4T_JSON_DECLARE(LastCopy)
@@ -41,7 +42,8 @@ Result<std::optional<Key>> open_key(const model::BackupKey& settings);
 /// Makes copies of one store's metadata and brings them to where they are kept.
 class Keeper {
  public:
-  /// Everything outlives this. `files`: what goes along, by name. `cancelled`: the user asked to stop.
+  /// Everything outlives this. `files`: what goes along, by name. `cancelled`: the user asked to stop. Of a store that
+  /// is open for reading what was sent is not remembered.
   Keeper(store::Store& store, const model::Cluster& cluster, std::map<std::string, std::string> files,
          const std::atomic<bool>& cancelled);
 
@@ -68,6 +70,7 @@ class Keeper {
   store::Store& store_;
   const model::Cluster& cluster_;
   const std::map<std::string, std::string> files_;
+  const std::string files_digest_;
   const std::atomic<bool>& cancelled_;
   std::vector<std::unique_ptr<Place>> places_;
 };

@@ -127,6 +127,12 @@ struct RestoreArguments {
 };
 Exit run_restore(const Globals& globals, const RestoreArguments& arguments);
 
+struct AdoptArguments {
+  bool force = false;  ///< also when something may be declared that was not seen
+  bool yes = false;
+};
+Exit run_adopt(Globals globals, const AdoptArguments& arguments);
+
 Exit run_queue_add(const Globals& globals, const std::vector<std::string>& command);
 Exit run_queue_ls(const Globals& globals);
 Exit run_queue_rm(const Globals& globals, const std::vector<std::int64_t>& ids);

@@ -5,8 +5,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <ctime>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "backup/keeper.hpp"
@@ -23,14 +21,8 @@ namespace {
 
 using backup::PlaceStanding;
 
-/// k4t.toml goes along, so that an empty machine has all that it needs to know.
-std::map<std::string, std::string> files_of(const Globals& globals) {
-  std::ifstream in(globals.config_path, std::ios::binary);
-  return {{"k4t.toml", {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()}}};
-}
-
 backup::Keeper keeper_of(Session& session, store::Store& store) {
-  return {store, session.cluster(), files_of(session.globals()), interrupted()};
+  return {store, session.cluster(), session.copied_files(), interrupted()};
 }
 
 Error no_places() {
@@ -136,6 +128,7 @@ Exit keep_copies(Session& session, const char* command, Exit exit) {
   if (session.cluster().backups.empty() || exit == Exit::usage || exit == Exit::failed) return exit;
   auto* store = session.store(command);
   if (store == nullptr) return exit;
+  session.end_copies_beside();
   auto keeper = keeper_of(session, *store);
   const auto standings = keeper.settle(std::time(nullptr));
   if (!standings) {

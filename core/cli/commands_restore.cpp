@@ -10,6 +10,7 @@
 #include "cli/progress.hpp"
 #include "cli/render.hpp"
 #include "cli/render_txn.hpp"
+#include "operation/adoption.hpp"
 #include "operation/master.hpp"
 #include "operation/transactions.hpp"
 #include "plan/instance.hpp"
@@ -40,7 +41,6 @@ struct Wanted {
   transport::SshOptions ssh;
   std::optional<std::int64_t> at_s;
   bool has_config = false;
-  std::string state_folder;  ///< empty: the copy's k4t.toml says
 };
 
 std::string absolute_path(const std::string& path) { return fs::absolute(path).lexically_normal().string(); }
@@ -75,7 +75,6 @@ Result<Wanted> understand(const Globals& globals, const RestoreArguments& argume
     wanted.cluster = loaded.value->name;
     wanted.key = loaded.value->backup_key;
     wanted.ssh = loaded.value->ssh;
-    wanted.state_folder = loaded.value->state_folder;
   }
   K4T_ASSIGN(wanted.place, place_of(arguments.from, known));
   if (!arguments.path.empty()) wanted.place.path = arguments.path;
@@ -103,14 +102,33 @@ Result<std::string> cluster_of(const Wanted& wanted) {
   return wrong_use("copies of several clusters are there (" + names + "): say which with --cluster");
 }
 
-/// The state folder that the copy's own k4t.toml, put where the command line says, will have.
-Result<std::string> folder_of(const Globals& globals, const backup::Copy& copy) {
+/// What the k4t.toml says that is there, or that the copy has, put where the command line says.
+Result<model::Cluster> cluster_in(const Globals& globals, const Wanted& wanted, const backup::Copy& copy) {
   const auto text = copy.files.find("k4t.toml");
-  if (text == copy.files.end()) return Error{Status::not_found, "the copy has no k4t.toml: bring your own", {}};
-  const auto parsed = config::parse_cluster({globals.config_path, text->second}, {default_plugin_folders()});
-  if (parsed.ok()) return parsed.value->state_folder;
-  print_diagnostics(globals, parsed.diagnostics, parsed.sources);
+  if (!wanted.has_config && text == copy.files.end()) {
+    return Error{Status::not_found, "the copy has no k4t.toml: bring your own", {}};
+  }
+  auto read = wanted.has_config
+                  ? config::load_cluster(globals.config_path, {default_plugin_folders()})
+                  : config::parse_cluster({globals.config_path, text->second}, {default_plugin_folders()});
+  if (read.ok()) return *std::move(read.value);
+  print_diagnostics(globals, read.diagnostics, read.sources);
   return wrong_use("the copy's k4t.toml cannot be used by this k4t");
+}
+
+/// Puts what k4t.toml names and the copy has where it is missing; returns what that was.
+Result<std::vector<std::string>> put_named_files(const model::Cluster& cluster, const backup::Copy& copy) {
+  const auto host = transport::local_host();
+  std::vector<std::string> put;
+  for (const auto& file : named_files(cluster, plugin::Catalog::scan(cluster.plugin_folders))) {
+    const auto kept = copy.files.find(file);
+    std::error_code failed;
+    if (kept == copy.files.end() || fs::exists(file, failed)) continue;
+    fs::create_directories(fs::path(file).parent_path(), failed);
+    K4T_TRY(host->put_file(file, kept->second, 0600));
+    put.push_back(file);
+  }
+  return put;
 }
 
 /// Also puts the key where that file wants it, for the copies to come.
@@ -127,7 +145,7 @@ Result<void> put_config(const Globals& globals, const backup::Copy& copy, const 
   return host->put_file(absolute_path(globals.config_path), text, 0600);
 }
 
-/// What runs and is declared otherwise in the restored metadata, or not at all: declared after the copy was made.
+/// What runs and is declared otherwise in the restored metadata, or not at all, and what is declared and does not run.
 std::vector<std::string> lost_since(const operation::Status& status) {
   std::map<std::string, std::set<std::string>> running;
   for (const auto& placed : status.instances) running[placed.service].insert(placed.revision);
@@ -142,18 +160,45 @@ std::vector<std::string> lost_since(const operation::Status& status) {
                                        [&name = name](const model::Service& one) { return one.name == name; });
     if (declared == status.services.end()) {
       lost.push_back("service " + name + " runs and is not declared here: apply its file, or delete it");
-    } else if (revisions != std::set<std::string>{plan::revision_of(*declared)}) {
+    } else if (!revisions.contains(plan::revision_of(*declared))) {
       lost.push_back("service " + name + " runs in another revision than is declared here: apply its file");
+    } else if (revisions.size() > 1) {
+      lost.push_back("service " + name + " also runs in another revision: `k4t repair` removes what is left of it");
     }
   }
   for (const auto& service : status.services) {
     if (unread.empty() && !running.contains(service.name))
-      lost.push_back("service " + service.name + " is declared here and does not run");
+      lost.push_back("service " + service.name + " is declared here and does not run: delete it if it was deleted");
   }
   return lost;
 }
 
-/// Lets the witnesses tell what was decided since, and says what the copy did not know.
+/// What was learnt after the copy was in place.
+struct Learnt {
+  operation::Report report;
+  std::vector<std::string> adopted;  ///< services that are declared as they run, and not as in the copy
+  operation::Status status;
+};
+
+/// Lets the witnesses tell what was decided since, and what runs what was declared since.
+Result<Learnt> learn(Session& session, operation::Reporter& reporter) {
+  Learnt learnt;
+  const auto environment = session.environment("restore", reporter);
+  K4T_ASSIGN(const auto before, environment.store.services());
+  operation::Master master(environment);
+  K4T_ASSIGN(const auto settled, master.recover());
+  if (settled.why) return *settled.why;
+  K4T_ASSIGN(const auto after, environment.store.services());
+  for (const auto& service : after) {
+    if (std::find(before.begin(), before.end(), service) == before.end()) learnt.adopted.push_back(service.name);
+  }
+  operation::Transactions transactions(session.environment("restore", reporter));
+  K4T_ASSIGN(learnt.report, transactions.recover());
+  K4T_ASSIGN(learnt.status, master.status());
+  return learnt;
+}
+
+/// Brings the restored metadata to what is, and says what the copy did not know.
 Exit catch_up(Globals globals, const backup::Fetched& fetched, const std::string& kept) {
   // The run that left its claim open is the one whose machine is lost.
   globals.take_over = true;
@@ -161,37 +206,36 @@ Exit catch_up(Globals globals, const backup::Fetched& fetched, const std::string
   if (session == nullptr) return Exit::unfinished;
   if (session->store("restore") == nullptr) return Exit::unfinished;
   const auto reporter = make_reporter(stderr, globals.level);
-  operation::Master master(session->environment("restore", *reporter));
-  const auto settled = master.recover();
-  operation::Transactions transactions(session->environment("restore", *reporter));
-  const auto learnt = transactions.recover();
-  const auto status = master.status();
+  const auto learnt = learn(*session, *reporter);
   reporter->rest();
   const auto& header = fetched.copy.header;
   Json json{{"copy", fetched.name.text()}, {"version", header.version}, {"made_at_s", header.made_at_s}};
   if (!kept.empty()) json["kept"] = kept;
-  const Error* why = !settled ? &settled.error() : !learnt ? &learnt.error() : !status ? &status.error() : nullptr;
-  if (why != nullptr) {
-    print_error({}, why->within("the metadata is restored, but what was decided since could not be learnt; `k4t txn "
-                                "recover` tries again"));
+  if (!learnt) {
+    print_error({}, learnt.error().within("the metadata is restored, but what came since could not be learnt; the next "
+                                          "command tries again"));
     if (globals.json) print_json(json);
     return Exit::unfinished;
   }
-  const auto lost = lost_since(*status);
-  json["decided"] = learnt->version;
+  const auto lost = lost_since(learnt->status);
+  json["decided"] = learnt->report.version;
+  json["adopted"] = learnt->adopted;
   json["lost"] = lost;
   if (globals.json) {
     print_json(json);
   } else {
     std::string text;
-    if (learnt->version > header.version) {
-      text += "Decided since: up to version " + std::to_string(learnt->version) + ", as the witnesses tell.\n";
+    if (learnt->report.version > header.version) {
+      text += "Decided since: up to version " + std::to_string(learnt->report.version) + ", as the witnesses tell.\n";
+    }
+    if (!learnt->adopted.empty()) {
+      text += "Declared since, and taken from what runs: " + printable(join(learnt->adopted, ", ")) + ".\n";
     }
     for (const auto& line : lost) text += "! " + printable(line) + "\n";
     if (lost.empty()) text += "What runs is what is declared.\n";
     put(stdout, text);
   }
-  const bool lagging = learnt->ending == operation::Ending::lagging;
+  const bool lagging = learnt->report.ending == operation::Ending::lagging;
   return lagging ? Exit::lagging : Exit::done;
 }
 
@@ -211,12 +255,18 @@ Exit run_restore(const Globals& globals, const RestoreArguments& arguments) {
   const auto fetched = backup::fetch(place, *cluster, wanted->at_s, *key ? &**key : nullptr, copy_limits());
   if (!fetched) return refused(globals, fetched.error());
   const auto& copy = fetched->copy;
-  const auto folder = wanted->has_config ? Result<std::string>(wanted->state_folder) : folder_of(globals, copy);
-  if (!folder) return refused(globals, folder.error());
-  if (const auto may = backup::may_replace(*folder, copy.header, arguments.force); !may) {
+  const auto config = cluster_in(globals, *wanted, copy);
+  if (!config) return refused(globals, config.error());
+  const std::string& folder = config->state_folder;
+  if (const auto may = backup::may_replace(folder, copy.header, arguments.force); !may) {
     return refused(globals, may.error());
   }
-  const auto kept = store::Store::install(*folder, copy.metadata, std::time(nullptr));
+  const auto files = put_named_files(*config, copy);
+  if (!files) return refused(globals, files.error());
+  const auto now_s = std::time(nullptr);
+  const auto kept = store::Store::install(folder, copy.metadata, now_s, [&](store::Store& store) {
+    return operation::note_restored(store, copy.header.version, now_s);
+  });
   if (!kept) return refused(globals, kept.error());
   // The configuration comes last: with it the master is a master again.
   if (!wanted->has_config) {
@@ -226,6 +276,7 @@ Exit run_restore(const Globals& globals, const RestoreArguments& arguments) {
     std::string text = "Restored version " + std::to_string(copy.header.version) + " of cluster " + *cluster +
                        ", made " + human_age(std::time(nullptr) - copy.header.made_at_s) + " ago, from " +
                        place.config().title() + ".\n";
+    for (const auto& file : *files) text += "Restored " + file + ".\n";
     if (!wanted->has_config) text += "Restored " + globals.config_path + ".\n";
     if (!kept->empty()) text += "What was here before is in " + *kept + ".\n";
     put(stdout, printable(text, true));

@@ -226,6 +226,12 @@ class Program {
         ->allow_extra_args(false);
     restore->add_option("--known-hosts", restore_.known_hosts, "Whose host keys are believed")->type_name("FILE");
     restore->add_flag("--force", restore_.force, "Also where there is metadata already");
+    auto* adopt = command("adopt", "Rebuild lost metadata without a copy, from what runs and is served", [this] {
+      changes_ = true;
+      return run_adopt(globals_, adopt_);
+    });
+    adopt->add_flag("--force", adopt_.force, "Also when something may be declared that is not seen now");
+    adopt->add_flag("-y,--yes", adopt_.yes, "Do not ask");
   }
 
   void add_yes_and_why(CLI::App* sub) {
@@ -458,6 +464,7 @@ class Program {
   std::vector<std::string> witnesses_;
   std::vector<std::string> places_;
   k4t::cli::RestoreArguments restore_;
+  k4t::cli::AdoptArguments adopt_;
   std::vector<std::string> queued_;
   std::vector<std::int64_t> queue_ids_;
   std::string then_;

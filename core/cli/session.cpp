@@ -203,6 +203,23 @@ void inherit_ssh(const plugin::Catalog& catalog, model::Cluster& cluster) {
   inherit(cluster.dns, dns::Kind::name);
 }
 
+std::set<std::string> named_files(const model::Cluster& cluster, const plugin::Catalog& catalog) {
+  std::set<std::string> files(cluster.ssh.identity.begin(), cluster.ssh.identity.end());
+  files.insert({cluster.ssh.known_hosts, cluster.ssh.passphrase_file});
+  const auto add = [&](const auto& things, const char* kind) {
+    for (const auto& thing : things) {
+      const auto library = catalog.find(kind, thing.driver);
+      if (library) files.merge(config::named_files(thing.options, (*library)->manifest().options_schema));
+    }
+  };
+  add(cluster.nodes, runtime::Kind::name);
+  add(cluster.gateways, gateway::Kind::name);
+  add(cluster.dns, dns::Kind::name);
+  // A relative one is another file on another day.
+  std::erase_if(files, [](const std::string& file) { return !file.starts_with('/'); });
+  return files;
+}
+
 std::unique_ptr<Session> Session::open(const Globals& globals, const std::vector<std::string>& service_files) {
   std::unique_ptr<Session> session(new Session);
   auto loaded = config::load(globals.config_path, service_files, {default_plugin_folders()},
@@ -258,7 +275,23 @@ store::Store* Session::store(const std::string& command, store::Mode mode) {
     return nullptr;
   }
   store_ = *std::move(opened);
+  if (mode == store::Mode::change && !cluster_.backups.empty()) {
+    beside_ = std::make_unique<backup::Beside>(cluster_.state_folder, cluster_, [this] { return copied_files(); });
+  }
   return store_.get();
+}
+
+std::map<std::string, std::string> Session::copied_files() const {
+  const auto host = transport::local_host();
+  std::map<std::string, std::string> files;
+  const auto take = [&](const std::string& name, const std::string& path) {
+    // One that is not there now is missed by whoever reads it, and by doctor.
+    if (auto text = host->read_file(path)) files[name] = *std::move(text);
+  };
+  take("k4t.toml", globals_.config_path);
+  if (!cluster_.backup_key.encrypt) return files;
+  for (const auto& file : named_files(cluster_, catalog_)) take(file, file);
+  return files;
 }
 
 store::Store* Session::store_to_read(const std::string& command) {

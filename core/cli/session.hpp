@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "backup/beside.hpp"
 #include "cli/exit_code.hpp"
 #include "config/config.hpp"
 #include "drivers/fleet.hpp"
@@ -42,6 +43,9 @@ void print_diagnostics(const Globals& globals, const std::vector<config::Diagnos
 /// Prints an error with its evidence on standard error, as JSON on standard output where asked.
 void print_error(const Globals& globals, const Error& error);
 
+/// The files of this machine that k4t.toml names, by their absolute paths.
+std::set<std::string> named_files(const model::Cluster& cluster, const plugin::Catalog& catalog);
+
 /// The configuration, its plugins and what they drive. Nothing is connected before it is used.
 class Session {
  public:
@@ -67,6 +71,11 @@ class Session {
   /// What is configured and may be called, of another cluster than the session's: to try what is not configured yet.
   [[nodiscard]] std::unique_ptr<drivers::Fleet> open_fleet(model::Cluster& cluster) const;
 
+  /// What goes into copies of the metadata: k4t.toml, and where they are encrypted the files that it names, by path.
+  [[nodiscard]] std::map<std::string, std::string> copied_files() const;
+  /// No more copies are made beside this command.
+  void end_copies_beside() { beside_.reset(); }
+
   /// REQUIRES: store() succeeded. `reporter` outlives what is returned.
   operation::Environment environment(const std::string& command, operation::Reporter& reporter);
 
@@ -84,6 +93,7 @@ class Session {
   plugin::Catalog catalog_;
   std::unique_ptr<drivers::Fleet> fleet_;
   std::unique_ptr<store::Store> store_;
+  std::unique_ptr<backup::Beside> beside_;
 };
 
 /// Set by the first SIGINT or SIGTERM; a second one ends the process at once, which is safe at any moment.

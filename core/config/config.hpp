@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,6 +91,9 @@ Result<model::Node> read_node(const NodeWords& words);
 /// "gateway" or "dns"; `origins` those of the cluster's Loaded. Empty: nothing is wrong.
 std::vector<Diagnostic> check_options(const Origins& origins, std::string_view section, const model::Driven& thing,
                                       const Json& schema);
+
+/// The files of this machine that the options name, by what their schema says of them (Manifest::options_schema).
+std::set<std::string> named_files(const Json& options, const Json& schema);
 
 /// What is wrong with a witness on a DNS server whose driver has no such capability.
 Diagnostic cannot_witness(const Origins& origins, const model::Witness& witness, const std::string& driver);

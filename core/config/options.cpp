@@ -79,6 +79,24 @@ std::vector<Diagnostic> check_options(const Origins& origins, std::string_view s
   return diagnostics;
 }
 
+std::set<std::string> named_files(const Json& options, const Json& schema) {
+  std::set<std::string> files;
+  if (!schema.is_object()) return files;
+  const auto descend = [&files](const Json& value, const Json& part) { files.merge(named_files(value, part)); };
+  if (options.is_string() && schema.value("k4t-file", Json()) == Json(true)) files.insert(options.get<std::string>());
+  if (options.is_array() && schema.contains("items")) {
+    for (const auto& item : options) descend(item, schema.at("items"));
+  }
+  const Json properties = schema.value("properties", Json());
+  if (options.is_object() && properties.is_object()) {
+    for (const auto& [key, value] : options.items()) {
+      if (properties.contains(key)) descend(value, properties.at(key));
+    }
+  }
+  files.erase("");
+  return files;
+}
+
 Diagnostic cannot_witness(const Origins& origins, const model::Witness& witness, const std::string& driver) {
   const auto place = origins.find("/witness/" + witness.id + "/dns").value_or(Origins::Place{});
   auto diagnostic = diagnostic_of(place, false, id::cannot_witness);

@@ -4,6 +4,7 @@
 #include <future>
 #include <map>
 
+#include "operation/adoption.hpp"
 #include "operation/course.hpp"
 #include "operation/difference.hpp"
 #include "operation/node_set.hpp"
@@ -276,6 +277,7 @@ Result<std::vector<Course>> Master::Impl::sort_out(const std::vector<store::Oper
                                                    std::optional<Course>& newest) {
   std::vector<Course> undecided;
   for (const auto& operation : operations) {
+    if (is_restore(operation)) continue;
     auto course = conductor_.resume(operation);
     const auto fate = course ? conductor_.fate_of(operation) : Result<Fate>(course.error());
     if (!fate) {
@@ -333,6 +335,13 @@ Result<Master::Impl::Settled> Master::Impl::settle_left() {
   }
   settled.usable = run_.ready() && !env_.interrupted;
   if (!settled.usable && !settled.left) settled.left = Error{k4t::Status::deadline, "interrupted", {}};
+  if (!settled.usable) return settled;
+  // Last, when what the copy knew of is ended: what runs and is served then is the truth.
+  for (const auto& operation : unfinished) {
+    if (!is_restore(operation)) continue;
+    if (auto caught_up = run_.catch_up({}); !caught_up) return stuck(caught_up.error());
+    if (auto finished = finish_restore(env_, run_, operation); !finished) return stuck(finished.error());
+  }
   return settled;
 }
 

@@ -41,11 +41,18 @@ CREATE TABLE node_marks (node TEXT PRIMARY KEY, mark TEXT NOT NULL) WITHOUT ROWI
 CREATE TABLE queue (
   id INTEGER PRIMARY KEY AUTOINCREMENT, command TEXT NOT NULL, files TEXT NOT NULL, by TEXT NOT NULL,
   at_s INTEGER NOT NULL, failed TEXT);
-)sql"};
+)sql",
+    ""};  // from here on every page has a digest: see checked_pages.hpp
+
+constexpr std::int64_t kFirstWithDigests = 4;
 
 Result<std::int64_t> number(Database& database, const char* sql) {
   K4T_ASSIGN(const auto values, database.rows(sql, [](const Row& row) { return row.integer(0); }));
   return values.empty() ? 0 : values.front();
+}
+
+Error damaged(const std::filesystem::path& file, std::string detail) {
+  return {Status::fatal, file.string() + " is damaged: move it away and restore a metadata copy", std::move(detail)};
 }
 
 Result<void> check_whole(Database& database, const std::filesystem::path& file) {
@@ -53,10 +60,11 @@ Result<void> check_whole(Database& database, const std::filesystem::path& file) 
   if (found.size() == 1 && found.front() == "ok") return {};
   std::string detail;
   for (const auto& line : found) detail += line + "\n";
-  return Error{Status::fatal, file.string() + " is damaged: move it away and restore a metadata copy", detail};
+  return damaged(file, std::move(detail));
 }
 
 Result<void> migrate(Database& database, std::int64_t from) {
+  if (from > 0 && from < kFirstWithDigests) K4T_TRY(database.check_pages_from_now_on());
   std::string sql = "BEGIN IMMEDIATE;";
   for (std::size_t at = static_cast<std::size_t>(from); at < kMigrations.size(); ++at) sql += kMigrations[at];
   sql += "PRAGMA application_id = " + std::to_string(kApplicationId) + ";";
@@ -84,6 +92,9 @@ Result<void> prepare_schema(Database& database, const std::filesystem::path& fil
                  file.string() + " was written by a newer k4t (schema " + std::to_string(version) +
                      ", this one knows " + std::to_string(newest) + "): use that k4t",
                  {}};
+  }
+  if (version >= kFirstWithDigests && !database.has_checked_pages()) {
+    return damaged(file, "its header denies the digests of its pages");
   }
   if (version == newest) return {};
   if (mode == Mode::change) return migrate(database, version);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "platform/steps.hpp"
+#include "store/checked_pages.hpp"
 
 namespace k4t::store {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 constexpr int kBusyTimeout_ms = 5000;
 
 Status status_of(int code, bool disk_full) {
+  if (code == SQLITE_IOERR_DATA) return Status::fatal;
   switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return Status::fatal;
@@ -32,6 +34,7 @@ Status status_of(int code, bool disk_full) {
 
 std::string explain(const std::string& file, int code, bool disk_full) {
   if (disk_full) return "the disk of " + file + " is full: free some space and run the command again";
+  if (code == SQLITE_IOERR_DATA) code = SQLITE_CORRUPT;
   switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return file + " is damaged: move it away and restore a metadata copy";
@@ -59,11 +62,29 @@ bool Row::is_null(int column) const { return sqlite3_column_type(statement_, col
 
 Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& file) {
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE, nullptr);
+  const int code =
+      sqlite3_open_v2(file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_EXRESCODE, checked_pages());
   std::unique_ptr<Database> database(new Database(file, handle));
   if (code != SQLITE_OK) return database->error(code);
   sqlite3_busy_timeout(handle, kBusyTimeout_ms);
+  int reserved = page_digest_bytes;
+  sqlite3_file_control(handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
   return database;
+}
+
+bool Database::has_checked_pages() {
+  sqlite3_file* file = nullptr;
+  sqlite3_file_control(handle_, "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file));
+  std::array<unsigned char, 100> header{};  // 1.3 of SQLite's file format
+  constexpr std::size_t reserved_at = 20;
+  const bool read = file != nullptr && file->pMethods != nullptr &&
+                    file->pMethods->xRead(file, header.data(), header.size(), 0) == SQLITE_OK;
+  return read && header.at(reserved_at) == page_digest_bytes;
+}
+
+Result<void> Database::check_pages_from_now_on() {
+  // A page must not be written before the first one, which says that there are digests.
+  return execute("PRAGMA journal_mode = DELETE; PRAGMA cache_spill = OFF; VACUUM;");
 }
 
 Database::~Database() {
@@ -139,6 +160,7 @@ Result<std::string> Database::snapshot(const std::string& leave_out) {
   // Two counters of the header (SQLite's file format, 1.3.6 and 1.3.17) count changes, also those that were left out.
   constexpr std::array<std::size_t, 2> counters{24, 92};
   for (const auto at : counters) file.replace(at, 4, 4, '\0');
+  seal_pages(file);
   return file;
 }
 

@@ -34,7 +34,7 @@ class Row {
 /// One connection. Not thread-safe.
 class Database {
  public:
-  /// Opens an existing file; reads nothing of it yet.
+  /// Opens an existing file; reads nothing of it yet. A new one gets digests of its pages.
   static Result<std::unique_ptr<Database>> open(const std::filesystem::path& file);
   ~Database();
   Database(const Database&) = delete;
@@ -68,6 +68,10 @@ class Database {
   /// The database as a file's bytes, as it is now, without what `leave_out`, statements, deletes from it. The same
   /// content gives the same bytes.
   Result<std::string> snapshot(const std::string& leave_out);
+
+  /// Gives the pages of an older file digests. Nobody else may have it open.
+  Result<void> check_pages_from_now_on();
+  [[nodiscard]] bool has_checked_pages();
 
   /// How many rows the last run() changed.
   [[nodiscard]] std::int64_t changes() const;

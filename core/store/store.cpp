@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "platform/steps.hpp"
+#include "store/checked_pages.hpp"
 #include "store/schema.hpp"
 #include "store/store_impl.hpp"
 
@@ -58,19 +59,21 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& folder, 
     K4T_TRY(make_state_folder(folder));
     K4T_ASSIGN(impl->lock, FolderLock::acquire(lock_file(folder), command));
     K4T_TRY(make_file(impl->file));
+    K4T_TRY(check_log(impl->file));
   } else if (::access(impl->file.c_str(), F_OK) != 0) {
     if (errno != ENOENT) return system_error("cannot reach " + impl->file.string(), errno);
     return Error{Status::not_found, "there is no metadata in " + folder.string() + " yet", {}};
   }
   K4T_ASSIGN(impl->database, Database::open(impl->file));
   K4T_TRY(impl->database->execute("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;"));
-  if (mode == Mode::change) K4T_TRY(impl->database->execute("PRAGMA journal_mode = WAL;"));
   K4T_TRY(prepare_schema(*impl->database, impl->file, mode));
+  if (mode == Mode::change) K4T_TRY(impl->database->execute("PRAGMA journal_mode = WAL;"));
   if (mode == Mode::read) K4T_TRY(impl->database->execute("PRAGMA query_only = ON;"));
   return std::unique_ptr<Store>(new Store(std::move(impl)));
 }
 
 std::filesystem::path Store::file() const { return impl_->file; }
+bool Store::is_read_only() const { return impl_->lock == nullptr; }
 
 Result<void> Store::atomically(const std::function<Result<void>()>& changes) {
   if (impl_->database->in_transaction()) return changes();

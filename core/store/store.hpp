@@ -84,16 +84,18 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  /// Puts that file, which snapshot() made, in the place of the folder's store; one that is there stays beside it,
-  /// under the name returned, empty: there was none. As a whole and durably: killed anywhere there is the old one,
-  /// none, or the new one. BUSY: another process has the store.
-  static Result<std::string> install(const std::filesystem::path& folder, const std::string& snapshot, Seconds now_s);
+  /// Puts that file, which snapshot() made, in the place of the folder's store, after `prepare`, where there is one,
+  /// has changed it; the one before it stays beside it, under the name returned, empty: there was none. As a whole and
+  /// durably: killed anywhere there is the old one, none, or the new one. BUSY: another process has the store.
+  static Result<std::string> install(const std::filesystem::path& folder, const std::string& snapshot, Seconds now_s,
+                                     const std::function<Result<void>(Store&)>& prepare = nullptr);
 
   /// The added nodes in a folder's store, sorted by name, without opening it: also while another process changes it,
   /// and of a store of another version as far as that has any. Empty where there is no store.
   static Result<std::vector<model::AddedNode>> peek_nodes(const std::filesystem::path& folder);
 
   [[nodiscard]] std::filesystem::path file() const;
+  [[nodiscard]] bool is_read_only() const;
 
   /// Several changes as one: all are kept, or with an error none. Inside another one it is part of that one.
   Result<void> atomically(const std::function<Result<void>()>& changes);

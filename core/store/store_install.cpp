@@ -38,18 +38,47 @@ Result<std::string> move_aside(const std::filesystem::path& file, Seconds now_s)
   return kept;
 }
 
+/// Brings all of a store that is in order into its first file, so that moving that one aside moves all of it.
+void gather(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return;
+  if (auto database = Database::open(file)) {
+    static_cast<void>((*database)->execute("PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE);"));
+  }
+}
+
+Result<void> sync_folder(const std::filesystem::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool synced = descriptor >= 0 && ::fsync(descriptor) == 0;
+  const auto error = cannot("sync", folder);
+  if (descriptor >= 0) ::close(descriptor);
+  return synced ? Result<void>() : error;
+}
+
 }  // namespace
 
-Result<std::string> Store::install(const std::filesystem::path& folder, const std::string& snapshot, Seconds now_s) {
+Result<std::string> Store::install(const std::filesystem::path& folder, const std::string& snapshot, Seconds now_s,
+                                   const std::function<Result<void>(Store&)>& prepare) {
   K4T_TRY(make_state_folder(folder));
   K4T_ASSIGN(const auto lock, FolderLock::acquire(lock_file(folder), "restore"));
   const auto file = folder / metadata_file;
-  const auto host = transport::local_host();
+  const auto incoming = folder / "incoming";
+  std::error_code failed;
+  std::filesystem::remove_all(incoming, failed);  // of one that was killed
+  K4T_TRY(make_state_folder(incoming));
+  K4T_TRY(transport::local_host()->put_file((incoming / metadata_file).string(), snapshot, 0600));
+  {
+    K4T_ASSIGN(const auto made, open(incoming, "restore"));
+    if (prepare) K4T_TRY(prepare(*made));
+  }
+  gather(file);
   platform::step("before store is moved aside");
   K4T_ASSIGN(const auto kept, move_aside(file, now_s));
   platform::step("before store is installed");
-  K4T_TRY(host->put_file(file.string(), snapshot, 0600));
+  if (::rename((incoming / metadata_file).c_str(), file.c_str()) != 0) return cannot("put in place", file);
+  K4T_TRY(sync_folder(folder));
   platform::step("after store is installed");
+  std::filesystem::remove_all(incoming, failed);
   return kept;
 }
 

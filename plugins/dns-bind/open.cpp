@@ -21,6 +21,13 @@ K4T_JSON(Options, port, zone, key_file, timeout_ms, message_limit_bytes)
 
 Json property(const char* type, const char* description) { return {{"type", type}, {"description", description}}; }
 
+/// A file that k4t keeps with its copies.
+Json file_property(const char* description) {
+  Json described = property("string", description);
+  described["k4t-file"] = true;
+  return described;
+}
+
 Json number(const char* description, std::uint32_t least, std::uint32_t most, std::uint32_t standard) {
   Json described = property("integer", description);
   described["minimum"] = least;
@@ -39,10 +46,9 @@ Json options_schema() {
             {"zone", property("string",
                               "The zone that holds the cluster's domain: the domain itself, which is the default, "
                               "or a parent of it. No final dot.")},
-            {"key_file", property("string",
-                                  "File with the TSIG key, as `tsig-keygen` writes it or as one line "
-                                  "NAME:ALGORITHM:BASE64. Not readable by other users. Without it messages are "
-                                  "not signed, and the server has to trust our address.")},
+            {"key_file", file_property("File with the TSIG key, as `tsig-keygen` writes it or as one line "
+                                       "NAME:ALGORITHM:BASE64. Not readable by other users. Without it messages are "
+                                       "not signed, and the server has to trust our address.")},
             {"timeout_ms", number("How long to wait for each answer.", 100, 60000, standard.timeout_ms)},
             {"message_limit_bytes", number("Size above which a commit is sent in several updates.", 2048, 65000,
                                            standard.message_limit_bytes)}}}};

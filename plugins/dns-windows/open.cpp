@@ -32,6 +32,13 @@ K4T_JSON(Options, host, principal, keytab, password_file, realm, kdc_address, kd
 
 Json property(const char* type, const char* description) { return {{"type", type}, {"description", description}}; }
 
+/// A file that k4t keeps with its copies.
+Json file_property(const char* description) {
+  Json described = property("string", description);
+  described["k4t-file"] = true;
+  return described;
+}
+
 Json number(const char* description, std::uint32_t least, std::uint32_t most, std::uint32_t standard) {
   Json described = property("integer", description);
   described["minimum"] = least;
@@ -52,11 +59,10 @@ Json options_schema() {
                           "Full host name of this DNS server, e.g. dc1.ad.example.net: tickets are for DNS/HOST. It is "
                           "not looked up; the address tells where the server is.")},
         {"principal", property("string", "Account that k4t updates with: k4t, or k4t@AD.EXAMPLE.NET.")},
-        {"keytab", property("string",
-                            "File with the account's Kerberos keys, not readable by other users. Either this or "
-                            "password_file.")},
+        {"keytab", file_property("File with the account's Kerberos keys, not readable by other users. Either this or "
+                                 "password_file.")},
         {"password_file",
-         property("string", "File whose first line is the account's password, not readable by other users.")},
+         file_property("File whose first line is the account's password, not readable by other users.")},
         {"realm", property("string", "Kerberos realm; without it, the host's domain in upper case.")},
         {"kdc_address",
          property("string", "IP address of the domain controller that gives tickets; without it, this server's.")},

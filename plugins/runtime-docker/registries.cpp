@@ -38,6 +38,7 @@ Json registries_schema() {
           {"password_file",
            {{"type", "string"},
             {"pattern", "^/"},
+            {"k4t-file", true},
             {"description", "A file with the password or token alone, closed to other users of this machine"}}}}}}}};
 }
 

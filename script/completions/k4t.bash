@@ -37,7 +37,7 @@ _k4t() {
 
   case $command in
     '') if [[ $word == -* ]]; then _k4t_words "$global --version" "$word"; else
-          _k4t_words 'plan apply delete sync node repair image witness init backup queue master restore status diff txn ps logs version plugin config doctor' "$word"; fi ;;
+          _k4t_words 'plan apply delete sync node repair image witness init backup queue master restore adopt status diff txn ps logs version plugin config doctor' "$word"; fi ;;
     plan) _k4t_words "$global -f --file" "$word" ;;
     apply) _k4t_words "$global -f --file --force" "$word" ;;
     delete) if [[ $word == -* ]]; then _k4t_words "$global -y --yes" "$word"; else
@@ -75,6 +75,7 @@ _k4t() {
         run) _k4t_words "$global --then" "$word" ;;
         *) _k4t_words "$global" "$word" ;;
       esac ;;
+    adopt) _k4t_words "$global --force --yes" "$word" ;;
     restore) _k4t_words "$global --from --at --key --passphrase-file --cluster --path --identity --known-hosts --force" "$word" ;;
     txn)
       case $sub in

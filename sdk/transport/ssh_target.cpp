@@ -69,7 +69,7 @@ Result<void> check_time(std::string_view option, std::uint32_t time_ms) {
 }
 
 Json path_schema(const char* description) {
-  return {{"type", "string"}, {"pattern", "^(/.*)?$"}, {"description", description}};
+  return {{"type", "string"}, {"pattern", "^(/.*)?$"}, {"k4t-file", true}, {"description", description}};
 }
 
 Json time_schema(const char* description, std::uint32_t value_ms) {

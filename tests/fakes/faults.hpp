@@ -19,7 +19,7 @@ class Faults {
  public:
   /// Nothing answers.
   std::atomic<bool> down = false;
-  /// Runs before each call is served; to be set while there are none.
+  /// Runs before each call is served, and may switch the machine off; to be set while there are none.
   std::function<void()> before;
 
   /// The calls of `verb` fail: the n-th one from now (1: the next), or every one for 0. `done`: only the reply is lost,
@@ -43,6 +43,7 @@ class Faults {
   auto serve(const std::string& verb, Call& call, Serve serve) -> decltype(serve()) {
     if (down) return Error{Status::unavailable, "no answer", {}};
     if (before) before();
+    if (down) return Error{Status::unavailable, "no answer", {}};
     if (hangs(verb)) {
       while (!call.cancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       return Error{Status::deadline, "gave up", {}};

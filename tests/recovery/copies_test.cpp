@@ -4,7 +4,7 @@
 #include <chrono>
 
 #include "backup/copy_file.hpp"
-#include "e2e/lab_fixture.hpp"
+#include "recovery/recovery_fixture.hpp"
 
 /// Copies of the metadata on other machines, reached over SSH as everything else is.
 
@@ -18,30 +18,20 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 
-constexpr const char* folder = "/var/lib/k4t/backup/demo";
-
-class Copies : public LabCluster {
+class Copies : public RecoveryCluster {
  protected:
   void SetUp() override {
     const bool is_new = shared == nullptr;
     LabCluster::SetUp();
     if (!is_new || shared == nullptr) return;
-    cluster().edit_config("\n[plugins]",
-                          "\n[[backup]]\nnode = \"n1\"\nevery = \"1m\"\n\n[[backup]]\nnode = \"n2\"\nevery = "
-                          "\"1h\"\n\n[plugins]");
+    add_to_config(backup_on("n1", "1m") + backup_on("n2", "1h"));
     const auto made = k4t({"init"});
     EXPECT_THAT(made.out, HasSubstr("New backup key: /root/k4t/backup.key"));
     EXPECT_THAT(made.out, HasSubstr("Keep a copy of this file away"));
     EXPECT_THAT(k4t({"init"}).out, HasSubstr("is there already"));
   }
 
-  static std::vector<std::string> copies(const std::string& node) {
-    std::vector<std::string> names;
-    std::istringstream list(cluster()[node].run({"ls", folder}).out);
-    for (std::string name; std::getline(list, name);) names.push_back(name);
-    return names;
-  }
-  static std::string newest(const std::string& node) { return std::string(folder) + "/" + copies(node).back(); }
+  static std::string newest(const std::string& node) { return std::string(copies_folder) + "/" + copies(node).back(); }
   static Json standing(const std::string& place) {
     const Json status = k4t({"status", "-o", "json"}).json();
     for (const auto& one : status.at("copies")) {
@@ -56,7 +46,7 @@ TEST_F(Copies, AChangeIsCopiedBeforeTheCommandEnds) {
   const auto applied = k4t({"apply", "-f", "services"});
   EXPECT_THAT(applied.out, EndsWith("Metadata copied to n1, n2.\n"));
   EXPECT_EQ(cluster()["n1"].must({"stat", "-c", "%a", newest("n1")}), "600\n");
-  EXPECT_EQ(cluster()["n1"].must({"stat", "-c", "%a", folder}), "700\n");
+  EXPECT_EQ(cluster()["n1"].must({"stat", "-c", "%a", copies_folder}), "700\n");
 
   const auto key = backup::Key::read(cluster().master().at("/root/k4t/backup.key").string());
   ASSERT_TRUE(key.ok()) << key.error().message;
@@ -131,7 +121,7 @@ TEST_F(Copies, AForgedOneAndOneOfAnotherNameAreFound) {
   EXPECT_THAT(k4t({"backup", "verify"}).out, HasSubstr("sound"));
   EXPECT_THAT(k4t({"backup", "ls", "n1"}).out, Not(HasSubstr("n2")));
   const std::string name = copies("n1").back();
-  const std::string forged = std::string(folder) + "/k4t-20990101T000000Z-v9-00000000.copy";
+  const std::string forged = std::string(copies_folder) + "/k4t-20990101T000000Z-v9-00000000.copy";
   cluster()["n1"].must({"cp", newest("n1"), forged});
   auto verified = cluster().k4t({"backup", "verify", "n1"});
   EXPECT_EQ(verified.exit_code, 1);

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "e2e/lab_fixture.hpp"
+#include "recovery/recovery_fixture.hpp"
 
 /// Half a master: it is switched on, does what is queued, and may be switched off.
 
@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-class HalfAMaster : public LabCluster {
+class HalfAMaster : public RecoveryCluster {
  protected:
   void SetUp() override {
     const bool is_new = shared == nullptr;
@@ -21,10 +21,7 @@ class HalfAMaster : public LabCluster {
     if (shared == nullptr) return;
     if (is_new) {
       // What powers a machine off is configured; here it leaves a word.
-      cluster().edit_config(
-          "\n[plugins]",
-          "\n[master]\npower_off = [\"cp\", \"/proc/uptime\", \"/root/off\"]\n\n[[backup]]\nnode = \"n1\"\nevery = "
-          "\"1m\"\n\n[plugins]");
+      add_to_config("[master]\npower_off = [\"cp\", \"/proc/uptime\", \"/root/off\"]\n\n" + backup_on("n1", "1m"));
       k4t({"init"});
     }
     cluster().master().run({"rm", "-f", "/root/off"});

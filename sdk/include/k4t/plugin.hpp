@@ -25,7 +25,9 @@ struct Manifest {
   std::vector<std::string> apis;          ///< e.g. {"gateway.v1"}; filled in by K4T_EXPORT_DRIVER
   std::vector<std::string> capabilities;  ///< feature names, see the kind's header
   bool concurrent = false;                ///< calls on one handle may run in parallel
-  Json options_schema = Json::object();   ///< JSON Schema (draft 7) of the options in k4t.toml
+  /// JSON Schema (draft 7) of the options in k4t.toml. A string with `"k4t-file": true` beside its type names a file of
+  /// the master's machine: k4t puts it into encrypted copies of its metadata, so that a lost master comes back with it.
+  Json options_schema = Json::object();
 };
 K4T_SDK_JSON(Manifest, name, kind, version, summary, apis, capabilities, concurrent, options_schema)
 

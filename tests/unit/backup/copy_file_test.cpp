@@ -96,7 +96,7 @@ TEST(CopyFile, WhatIsNoCopyIsRefused) {
   EXPECT_THAT(unseal("", nullptr).error().message, HasSubstr("no metadata copy"));
   EXPECT_THAT(unseal("SQLite format 3", nullptr).error().message, HasSubstr("no metadata copy"));
   std::string newer = sealed(nullptr);
-  newer.replace(newer.find("copy 1"), 6, "copy 2");
+  newer.replace(newer.find("copy 2"), 6, "copy 3");
   EXPECT_EQ(unseal(newer, nullptr).status(), Status::unsupported);
 }
 

@@ -1,5 +1,7 @@
 #include "backup/keeper.hpp"
 
+#include "backup/beside.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -130,6 +132,43 @@ TEST_F(KeeperTest, WithEncryptionSwitchedOffEverybodyCanReadIt) {
   change();
   settle(1000);
   EXPECT_TRUE(unseal(Scratch::read(copies("a").front()), nullptr).ok());
+}
+
+TEST_F(KeeperTest, WhatGoesAlongMayBeBytesAndItsChangeIsSentToo) {
+  change();
+  std::map<std::string, std::string> files{{"k4t.toml", "text"}, {"/etc/keytab", std::string("\x05\x02\0\xff", 4)}};
+  const auto settle_with = [&](store::Seconds now_s) {
+    return *Keeper(*store_, cluster_, files, cancelled_).settle(now_s);
+  };
+  EXPECT_TRUE(settle_with(1000)[0].sent);
+  EXPECT_FALSE(settle_with(2000)[0].sent);
+  const auto key = Key::read(cluster_.backup_key.key_file);
+  const auto copy = unseal(Scratch::read(copies("a").front()), &*key);
+  ASSERT_TRUE(copy.ok()) << copy.error().message;
+  EXPECT_EQ(copy->files, files);
+  files["/etc/keytab"] = "another";
+  EXPECT_TRUE(settle_with(3000)[0].sent);
+}
+
+TEST_F(KeeperTest, ALongCommandIsCopiedWhileItIsAtWork) {
+  cluster_.backups[0].every_s = 1;
+  cluster_.backups[1].node = "b";
+  change();
+  const Beside beside((scratch_.path() / "state").string(), cluster_,
+                      [] { return std::map<std::string, std::string>{}; });
+  ASSERT_TRUE(testing::eventually([&] { return !copies("a").empty(); }));
+  change();
+  const auto key = Key::read(cluster_.backup_key.key_file);
+  const auto has_both = [&] {
+    for (const auto& file : copies("a")) {
+      const auto copy = unseal(Scratch::read(file), &*key);
+      if (copy && copy->metadata.find("\"s2\"") != std::string::npos) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(testing::eventually(has_both)) << "the second change was made by the command that is still at work";
+  EXPECT_THAT(copies("b"), IsEmpty()) << "its interval is an hour";
+  EXPECT_TRUE(store_->put_service({}).ok()) << "the command is not held up";
 }
 
 TEST_F(KeeperTest, OldCopiesAreThinnedAndOtherFilesAreLeftAlone) {

@@ -22,6 +22,21 @@ std::string check(const std::string& options, const Json& with = schema) {
   return brief(diagnostics);
 }
 
+TEST(OptionsTest, NamesTheFilesThatTheSchemaMarks) {
+  const Json marked = Json::parse(R"({
+    "properties": {
+      "key": {"type": "string", "k4t-file": true}, "port": {"type": "integer"}, "name": {"type": "string"},
+      "logins": {"type": "array", "items": {"properties": {"password": {"type": "string", "k4t-file": true}}}},
+      "ssh": {"properties": {"identity": {"type": "array", "items": {"type": "string", "k4t-file": true}}}}
+    }})");
+  const Json options =
+      Json::parse(R"({"key": "/k", "port": 1, "name": "/n", "other": "/o", "ssh": {"identity": ["/i", ""]},
+                                       "logins": [{"password": "/p1"}, {"password": "/p2"}, {}]})");
+  EXPECT_EQ(named_files(options, marked), (std::set<std::string>{"/i", "/k", "/p1", "/p2"}));
+  EXPECT_TRUE(named_files(options, Json()).empty());
+  EXPECT_TRUE(named_files(Json(), marked).empty());
+}
+
 TEST(OptionsTest, OptionsThatFitTheDriversSchemaPass) {
   EXPECT_EQ(check("[gateway.options]\nfile = \"/a\"\nstatus_port = 1\nlisten = [\"x\"]\ntls = {ca = \"c\"}\n"), "");
 }

@@ -72,8 +72,7 @@ void Lab::open_store() {
 }
 
 void Lab::copy_store_to(const std::filesystem::path& folder) {
-  forget_master();
-  store_.reset();  // so that all of it is in the file
+  power_off();  // so that all of it is in the file
   std::filesystem::create_directories(folder);
   std::filesystem::remove_all(folder / "state");
   std::filesystem::copy(folder_ / "state", folder / "state");
@@ -81,6 +80,11 @@ void Lab::copy_store_to(const std::filesystem::path& folder) {
 }
 
 Lab::~Lab() { forget_master(); }
+
+void Lab::power_off() {
+  forget_master();
+  store_.reset();
+}
 
 void Lab::forget_master() {
   master_.reset();

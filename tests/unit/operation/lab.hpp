@@ -53,6 +53,9 @@ class Lab {
   Environment environment();
   /// Ends the master's life without a word; the store and the machines stay.
   void forget_master();
+  /// The same with its store closed, until it is switched on again.
+  void power_off();
+  void power_on() { open_store(); }
 
   static model::Service web(std::uint32_t replicas, const std::string& image = "app:1");
 

@@ -79,6 +79,7 @@ class Lab {
       instance.cpu_millis = creation.spec.cpu_millis;
       instance.memory_bytes = creation.spec.memory_bytes;
       instance.phase = runtime::Phase::running;
+      instance.started_at_s = ++now_s_;
       view(creation.placed.node).instances.push_back(instance);
     }
     for (const auto& removal : plan.removals) {
@@ -98,6 +99,7 @@ class Lab {
   model::Cluster cluster_;
   World world_;
   int ids_ = 0;
+  std::int64_t now_s_ = 0;
 };
 
 }  // namespace k4t::plan

@@ -2,7 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <atomic>
 #include <cstring>
+#include <functional>
 #include <stdexcept>
 
 namespace k4t::testing {
@@ -35,7 +37,15 @@ class FaultyDisk {
     lasting_ = lasting;
     failed_ = false;
   }
-  void disarm() { left_ = -1; }
+  void disarm() {
+    left_ = -1;
+    cut_ = false;
+  }
+  /// From now on every change fails, until disarm(); from any thread.
+  void cut() { cut_ = true; }
+  /// Called when a change fails, in the thread that makes it.
+  std::function<void()> on_failure;
+
   /// Whether one has failed since it was armed.
   [[nodiscard]] bool has_failed() const { return failed_; }
 
@@ -54,12 +64,15 @@ class FaultyDisk {
   /// SQLITE_OK: this change may be made.
   static int next() {
     FaultyDisk* disk = self();
-    if (disk == nullptr || disk->left_ < 0) return SQLITE_OK;
+    if (disk == nullptr) return SQLITE_OK;
+    if (disk->cut_) return SQLITE_IOERR;
+    if (disk->left_ < 0) return SQLITE_OK;
     if (disk->left_ > 0) {
       --disk->left_;
       return SQLITE_OK;
     }
     disk->failed_ = true;
+    if (disk->on_failure) disk->on_failure();
     if (!disk->lasting_) disk->left_ = -1;
     return disk->code_;
   }
@@ -122,6 +135,7 @@ class FaultyDisk {
   int code_ = 0;
   bool lasting_ = false;
   bool failed_ = false;
+  std::atomic<bool> cut_ = false;
 };
 
 }  // namespace k4t::testing

@@ -111,30 +111,152 @@ TEST(StoreFaults, AStoreThatCannotBeMadeSaysSoAndIsMadeTheNextTime) {
   }
 }
 
-/// What SQLite itself can see: a page that is no page. Values have no digests of their own.
-TEST(StoreFaults, ADamagedPageIsFoundWhenTheStoreIsOpened) {
+// Damage on the disk.
+
+void write_file(const std::filesystem::path& file, const std::string& text) {
+  std::ofstream(file, std::ios::binary | std::ios::trunc) << text;
+}
+
+/// Everything that the store tells; the first error ends it.
+Result<std::string> content(const std::filesystem::path& folder) {
+  K4T_ASSIGN(const auto store, Store::open(folder, "test"));
+  K4T_ASSIGN(const auto services, store->services());
+  K4T_ASSIGN(const auto counter, store->highest_counter());
+  return Json(services).dump() + std::to_string(counter);
+}
+
+TEST(StoreFaults, ABitThatFlipsAnywhereInTheDatabaseIsFound) {
   const Scratch scratch;
   {
     auto store = *Store::open(scratch.path(), "test");
-    for (int i = 0; i < 20; ++i) ASSERT_TRUE(store->put_service(large_service("s" + std::to_string(i))).ok());
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(store->put_service(large_service("s" + std::to_string(i))).ok());
+    ASSERT_TRUE(store->raise_counter(7).ok());
   }
   const auto file = scratch.path() / "metadata.db";
   const std::string sound = Scratch::read(file);
-  constexpr std::size_t page_bytes = 4096;
-  ASSERT_GT(sound.size(), 8 * page_bytes);
+  const std::string before = *content(scratch.path());
+  ASSERT_GE(sound.size(), std::size_t{15} * 4096);
   std::size_t found = 0;
-  for (std::size_t page = 0; page * page_bytes < sound.size(); ++page) {
-    std::string damaged = sound;
-    for (std::size_t i = 0; i < 64; ++i) damaged[page * page_bytes + i] = static_cast<char>(0xA5);
-    std::ofstream(file, std::ios::binary | std::ios::trunc) << damaged;
-    const auto opened = Store::open(scratch.path(), "test");
-    if (opened) continue;
-    ++found;
-    EXPECT_EQ(opened.status(), Status::fatal) << opened.error().message;
-    EXPECT_NE(opened.error().message.find("restore a metadata copy"), std::string::npos) << opened.error().message;
+  std::size_t tried = 0;
+  // All of the header, then one bit of every some bytes: values, structures, free room and the digests themselves.
+  for (std::size_t at = 0; at < sound.size(); at += at < 100 ? 1 : 53) {
+    for (unsigned bit = at < 100 ? 0 : at % 8; bit < 8; bit += at < 100 ? 1 : 8) {
+      std::string damaged = sound;
+      damaged[at] = static_cast<char>(damaged[at] ^ (1 << bit));
+      write_file(file, damaged);
+      ++tried;
+      const auto read = content(scratch.path());
+      if (read) {
+        ADD_FAILURE() << "bit " << bit << " of byte " << at << " is not found"
+                      << (*read == before ? "" : ", and something else is read");
+        return;
+      }
+      ++found;
+      EXPECT_EQ(read.status(), Status::fatal) << at << ": " << read.error().message;
+      EXPECT_NE(read.error().message.find("metadata.db"), std::string::npos) << read.error().message;
+    }
   }
-  // Pages that only continue a long value have no structure of their own.
-  EXPECT_GE(found * 2, sound.size() / page_bytes);
+  std::printf("%zu flips, %zu found\n", tried, found);
+}
+
+TEST(StoreFaults, APageInAnotherOnesPlaceIsFound) {
+  const Scratch scratch;
+  {
+    auto store = *Store::open(scratch.path(), "test");
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(store->put_service(large_service("s" + std::to_string(i))).ok());
+  }
+  const auto file = scratch.path() / "metadata.db";
+  std::string text = Scratch::read(file);
+  const std::string last = text.substr(text.size() - 4096);
+  text.replace(text.size() - 2 * 4096, 4096, last);
+  write_file(file, text);
+  EXPECT_EQ(content(scratch.path()).status(), Status::fatal);
+}
+
+/// A store as a killed process leaves it: with a log that is not in the database yet.
+class KilledStore {
+ public:
+  KilledStore() {
+    auto store = *Store::open(alive_.path(), "test");
+    for (int i = 1; i <= 4; ++i) EXPECT_TRUE(store->raise_counter(static_cast<std::uint64_t>(i)).ok());
+    database_ = Scratch::read(alive_.path() / "metadata.db");
+    log_ = Scratch::read(alive_.path() / "metadata.db-wal");
+  }
+  [[nodiscard]] const std::string& log() const { return log_; }
+  /// What is found with that log in the place of its own.
+  Result<std::uint64_t> found_with(const std::string& log) const {
+    const Scratch scratch;
+    write_file(scratch.path() / "metadata.db", database_);
+    write_file(scratch.path() / "metadata.db-wal", log);
+    K4T_ASSIGN(const auto store, Store::open(scratch.path(), "test"));
+    return store->highest_counter();
+  }
+
+ private:
+  Scratch alive_;
+  std::string database_;
+  std::string log_;
+};
+
+TEST(StoreFaults, ABitThatFlipsInTheLogLosesNoChangeSilentlyButTheLast) {
+  const KilledStore killed;
+  ASSERT_EQ(*killed.found_with(killed.log()), 4U);
+  constexpr std::size_t frame = 24 + 4096;
+  ASSERT_GT(killed.log().size(), 4 * frame);
+  std::size_t damaged = 0;
+  for (std::size_t at = 0; at < killed.log().size(); at += at < 56 ? 1 : 41) {
+    std::string log = killed.log();
+    log[at] = static_cast<char>(log[at] ^ (1 << (at % 8)));
+    const auto found = killed.found_with(log);
+    if (!found) {
+      EXPECT_EQ(found.status(), Status::fatal) << at << ": " << found.error().message;
+      ++damaged;
+      continue;
+    }
+    EXPECT_GE(*found, 3U) << "byte " << at << ": changes are dropped, and nobody is told";
+    if (*found == 4) continue;
+    EXPECT_GE(at, killed.log().size() - 2 * frame) << "only the last change may look like a power cut";
+  }
+  EXPECT_GT(damaged, killed.log().size() / 41 / 2);
+}
+
+TEST(StoreFaults, ALogThatAPowerCutCutShortIsNotDamaged) {
+  const KilledStore killed;
+  for (std::size_t size = 0; size < killed.log().size(); size += 211) {
+    const auto found = killed.found_with(killed.log().substr(0, size));
+    ASSERT_TRUE(found.ok()) << size << ": " << found.error().message;
+  }
+  // The last write came only in part, and not its beginning.
+  std::string log = killed.log();
+  log.replace(log.size() - 4096, 512, 512, '\0');
+  EXPECT_EQ(*killed.found_with(log), 3U);
+}
+
+// What older versions made has no digests; it gets them.
+TEST(StoreFaults, AnOlderDatabaseGetsItsDigestsAndKeepsItsContent) {
+  const Scratch scratch;
+  const auto file = scratch.path() / "metadata.db";
+  {
+    auto store = *Store::open(scratch.path(), "test");
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(store->put_service(large_service("s" + std::to_string(i))).ok());
+  }
+  const std::string before = *content(scratch.path());
+  ASSERT_EQ(Scratch::read(file)[20], 8);
+  sqlite3* handle = nullptr;
+  const auto older = scratch.path() / "older" / "metadata.db";
+  std::filesystem::create_directories(older.parent_path());
+  ASSERT_EQ(sqlite3_open(older.c_str(), &handle), SQLITE_OK);
+  const std::string sql = "ATTACH '" + file.string() +
+                          "' AS new; CREATE TABLE services (name TEXT PRIMARY KEY, "
+                          "declaration TEXT NOT NULL) WITHOUT ROWID; INSERT INTO services SELECT * FROM new.services;"
+                          "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID; INSERT INTO "
+                          "meta SELECT * FROM new.meta; PRAGMA application_id = 0x6b347401; PRAGMA user_version = 3;";
+  ASSERT_EQ(sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(handle);
+  sqlite3_close(handle);
+  ASSERT_EQ(Scratch::read(older)[20], 0);
+  EXPECT_EQ(*content(older.parent_path()), before);
+  EXPECT_EQ(Scratch::read(older)[20], 8);
+  EXPECT_EQ(*content(older.parent_path()), before);
 }
 
 }  // namespace

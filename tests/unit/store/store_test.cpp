@@ -11,6 +11,7 @@
 #include <csignal>
 #include <fstream>
 
+#include "store/checked_pages.hpp"
 #include "support/process.hpp"
 
 namespace k4t::store {
@@ -36,7 +37,9 @@ class StoreTest : public ::testing::Test {
 
   void edit(const char* sql) {
     sqlite3* raw = nullptr;
-    ASSERT_EQ(sqlite3_open((folder() / "metadata.db").c_str(), &raw), SQLITE_OK);
+    ASSERT_EQ(sqlite3_open_v2((folder() / "metadata.db").c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                              checked_pages()),
+              SQLITE_OK);
     EXPECT_EQ(sqlite3_exec(raw, sql, nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(raw);
     sqlite3_close(raw);
   }
