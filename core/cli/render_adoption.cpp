@@ -23,7 +23,8 @@ std::string reached_at(const model::Service& service) {
 std::string render_found(const operation::Found& found, bool colours) {
   const auto& adoption = found.adoption;
   const auto& witnesses = found.assessment.witnesses;
-  const auto silent = found.assessment.silent_witnesses.size();
+  const auto telling = std::count_if(witnesses.begin(), witnesses.end(),
+                                     [](const txn::Peeked& one) { return one.shown && one.shown->has_value(); });
   std::string text;
   if (!adoption.services.empty()) {
     Table table({"SERVICE", "REPLICAS", "IMAGE", "REACHED AT", "AS TOLD BY"});
@@ -35,9 +36,9 @@ std::string render_found(const operation::Found& found, bool colours) {
     }
     text += table.render(colours) + '\n';
   }
-  text += "Served is " + version_text(found.latest) + ", as " + std::to_string(witnesses.size() - silent) + " of " +
-          std::to_string(witnesses.size()) + (witnesses.size() == 1 ? " witness tells" : " witnesses tell") +
-          (found.sure ? ".\n" : ", which is no majority.\n");
+  text += "Served is " + version_text(found.latest) + ", as " + std::to_string(telling) + " of " +
+          std::to_string(witnesses.size()) + (witnesses.size() == 1 ? " witness" : " witnesses") +
+          (telling == 1 ? " tells" : " tell") + (found.sure ? ".\n" : ", which is no majority.\n");
   const auto warn = [&](const std::string& line, Style style) {
     text += styled("!", style, colours) + ' ' + printable(line) + '\n';
   };
