@@ -116,6 +116,14 @@ Result<model::Cluster> cluster_in(const Globals& globals, const Wanted& wanted, 
   return wrong_use("the copy's k4t.toml cannot be used by this k4t");
 }
 
+/// Whether what is there is a copy that was restored and has done nothing since.
+bool is_half_restored(const std::string& folder) {
+  const auto store = store::Store::open(folder, "restore", store::Mode::read);
+  if (!store) return false;
+  const auto unfinished = (*store)->unfinished_operations();
+  return unfinished && std::any_of(unfinished->begin(), unfinished->end(), operation::is_restore);
+}
+
 /// Puts what k4t.toml names and the copy has where it is missing; returns what that was.
 Result<std::vector<std::string>> put_named_files(const model::Cluster& cluster, const backup::Copy& copy) {
   const auto host = transport::local_host();
@@ -258,7 +266,7 @@ Exit run_restore(const Globals& globals, const RestoreArguments& arguments) {
   const auto config = cluster_in(globals, *wanted, copy);
   if (!config) return refused(globals, config.error());
   const std::string& folder = config->state_folder;
-  if (const auto may = backup::may_replace(folder, copy.header, arguments.force); !may) {
+  if (const auto may = backup::may_replace(folder, copy.header, arguments.force || is_half_restored(folder)); !may) {
     return refused(globals, may.error());
   }
   const auto files = put_named_files(*config, copy);

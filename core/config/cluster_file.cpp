@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "config/cluster_copies.hpp"
 #include "config/table.hpp"
 #include "model/subnet.hpp"
 
@@ -14,17 +15,10 @@ constexpr std::size_t member_limit = 16;
 constexpr std::size_t witness_limit = 9;
 constexpr std::size_t record_folder_limit = 4;
 constexpr std::size_t backup_limit = 16;
-constexpr const char* usual_key_file = "backup.key";
 
 struct AvailabilityKeys {
   model::Availability gateways = model::Cluster{}.gateway_availability;
   model::Availability dns = model::Cluster{}.dns_availability;
-};
-
-struct BackupKeyKeys {
-  bool encrypt = model::BackupKey{}.encrypt;
-  std::string key_file = usual_key_file;
-  std::string passphrase_file;
 };
 
 struct ClusterKeys {
@@ -36,7 +30,7 @@ struct ClusterKeys {
   std::uint32_t removal_limit_percent = model::Cluster{}.removal_limit_percent;
   bool accept_single_copy = model::Cluster{}.accept_single_copy;
   AvailabilityKeys availability;
-  BackupKeyKeys backup;
+  CopyKeyKeys backup;
 };
 
 struct PluginKeys {
@@ -72,20 +66,6 @@ const Table<AvailabilityKeys>& availability_table() {
   return table;
 }
 
-const Table<BackupKeyKeys>& backup_key_table() {
-  static const auto table = [] {
-    Table<BackupKeyKeys> keys("[cluster.backup]", "How copies of the metadata are closed to those who can read them");
-    keys.key("encrypt", yes_or_no(), Need::optional, &BackupKeyKeys::encrypt,
-             "false: whoever can read a copy knows the cluster, and whoever can write there can forge one")
-        .key("key_file", file_path(), Need::optional, &BackupKeyKeys::key_file,
-             "The key that `k4t init` makes; without it, and without the copies' machines, nothing can be restored")
-        .key("passphrase_file", file_path(), Need::absent, &BackupKeyKeys::passphrase_file,
-             "Instead of a key: a file whose first line is a passphrase of at least 12 characters");
-    return keys;
-  }();
-  return table;
-}
-
 const Table<ClusterKeys>& cluster_table() {
   static const auto table = [] {
     Table<ClusterKeys> keys("[cluster]", "The cluster as a whole");
@@ -107,7 +87,7 @@ const Table<ClusterKeys>& cluster_table() {
              "Whether a change counts as done although its record is on no machine besides the master")
         .key("availability", availability_table().form(), Need::absent, &ClusterKeys::availability,
              "Whether one member of a pair suffices")
-        .key("backup", backup_key_table().form(), Need::absent, &ClusterKeys::backup,
+        .key("backup", copy_key_table().form(), Need::absent, &ClusterKeys::backup,
              "How copies of the metadata are encrypted");
     return keys;
   }();
@@ -231,27 +211,6 @@ const Table<model::RecordFolder>& record_table() {
   return table;
 }
 
-const Table<model::BackupPlace>& backup_table() {
-  static const auto table = [] {
-    using model::BackupPlace;
-    constexpr std::uint32_t minute_s = 60;
-    constexpr std::uint32_t decade_s = 3650 * day_s;
-    Table<BackupPlace> keys("[[backup]]", "A machine that gets copies of the master's metadata");
-    keys.key("node", name(machine_name_limit), Need::absent, &BackupPlace::node,
-             "The [[node]] to keep copies on, as k4t reaches it over SSH")
-        .key("host", machine(), Need::absent, &BackupPlace::host, "Instead of a node: any machine")
-        .key("path", file_path(), Need::optional, &BackupPlace::path,
-             "The folder; absolute where the machine is not this one")
-        .key("every", seconds(minute_s, 7 * day_s), Need::optional, &BackupPlace::every_s,
-             "How old the newest copy may be there while a master runs")
-        .key("keep", whole(1, 10'000), Need::optional, &BackupPlace::keep, "How many copies stay there at most")
-        .key("keep_for", seconds(minute_s, decade_s), Need::optional, &BackupPlace::keep_for_s,
-             "How long a copy stays there; the newest always does");
-    return keys;
-  }();
-  return table;
-}
-
 Form<std::string> ssh_machine() {
   const auto parse = [](std::string_view text) -> Result<std::string> {
     if (text == "local") return Error{Status::invalid_argument, "it is this machine", {}};
@@ -299,7 +258,7 @@ const Table<ClusterFileKeys>& cluster_file_table() {
              "The witnesses; without any, one in the state folder, which is then the only copy")
         .key("record", record_table().forms(0, record_folder_limit), Need::absent, &ClusterFileKeys::records,
              "Further copies of the redo log's records")
-        .key("backup", backup_table().forms(0, backup_limit), Need::absent, &ClusterFileKeys::backups,
+        .key("backup", copies_table().forms(0, backup_limit), Need::absent, &ClusterFileKeys::backups,
              "Where copies of the master's metadata are kept");
     return keys;
   }();
@@ -325,13 +284,6 @@ void check_unique(const Value& root, std::string_view list_name, std::string_vie
                      place_text(*earlier->second),
                  "give each its own '" + std::string(key) + "'");
   }
-}
-
-/// The item of the list at that index if it was read without errors; nullptr otherwise.
-const Value* sound_item(const Value& root, std::string_view list_name, std::size_t index, const Report& report) {
-  const Value* list = root.find(list_name);
-  if (list == nullptr || index >= list->items.size() || !report.sound(list->items[index])) return nullptr;
-  return &list->items[index];
 }
 
 /// What a node's table says of how its instances are reached must fit together.
@@ -408,17 +360,6 @@ void check_gateway_addresses(const Value& root, const std::vector<model::Driven>
                     ", so both cannot listen",
                 "give each its own address");
   }
-}
-
-/// Makes a local path absolute; absent: it cannot be, and that is reported.
-std::optional<std::string> absolute_path(const Value& item, const std::string& host, const std::string& path,
-                                         const std::string& folder, Report& report) {
-  std::filesystem::path whole(path);
-  if (host == "local") whole = std::filesystem::path(folder) / whole;
-  if (whole.is_absolute()) return whole.lexically_normal().string();
-  report.error(part(item, "path"), id::impossible_value,
-               "'path' is " + in_quotes(path) + ": relative, on another machine", "write the absolute path");
-  return std::nullopt;
 }
 
 std::vector<model::Driven>::const_iterator find_server(const std::vector<model::Driven>& servers,
@@ -505,88 +446,6 @@ void check_reach(const Value& root, const ClusterFileKeys& file, Report& report)
                "add a [[gateway]], or write reach = \"instances\"");
 }
 
-std::string absolute(const std::string& folder, const std::string& path) {
-  return (std::filesystem::path(folder) / path).lexically_normal().string();
-}
-
-/// Gives a place that names a node that node's machine; false: it cannot be, and that is reported.
-bool finish_backup_node(const Value& item, const std::vector<model::Node>& nodes, model::BackupPlace& place,
-                        Report& report) {
-  const auto node =
-      std::find_if(nodes.begin(), nodes.end(), [&](const model::Node& one) { return one.name == place.node; });
-  if (node == nodes.end()) {
-    std::vector<std::string> names;
-    for (const auto& one : nodes) names.push_back(one.name);
-    const auto meant = nearest(place.node, names);
-    report.error(part(item, "node"), id::dangling_name, "there is no [[node]] " + in_quotes(place.node),
-                 names.empty() ? "name a node, or a machine with 'host'"
-                               : "did you mean '" + meant.value_or(names.front()) + "'?");
-    return false;
-  }
-  const auto host = node->options.find("host");
-  const auto parsed = host != node->options.end() && host->is_string() ? parse_machine(host->get<std::string>())
-                                                                       : Error{Status::invalid_argument, "", {}};
-  if (parsed && *parsed != "local") {
-    place.host = *parsed;
-    return true;
-  }
-  report.error(part(item, "node"), id::impossible_value,
-               "node " + in_quotes(place.node) + " is not reached over SSH, so that no file can be put there",
-               "name a machine with 'host' instead, e.g. \"ssh://" + node->address + "\"");
-  return false;
-}
-
-void finish_backups(const Value& root, const std::string& folder, ClusterFileKeys& file, Report& report) {
-  std::map<std::string, std::string> first;
-  for (std::size_t i = 0; i < file.backups.size(); ++i) {
-    const Value* item = sound_item(root, "backup", i, report);
-    if (item == nullptr) continue;
-    auto& place = file.backups[i];
-    if (place.node.empty() == place.host.empty()) {
-      report.error(
-          *item, place.node.empty() ? id::missing_key : id::keys_exclude,
-          place.node.empty() ? "[[backup]] has neither 'node' nor 'host'" : "'node' and 'host' exclude each other",
-          "say where copies are kept: the name of a [[node]], or a machine such as \"ssh://192.0.2.11\"");
-      continue;
-    }
-    if (!place.node.empty() && !finish_backup_node(*item, file.nodes, place, report)) continue;
-    auto path = absolute_path(*item, place.host, place.path, folder, report);
-    if (!path) continue;
-    place.path = *std::move(path);
-    const auto [earlier, is_new] = first.emplace(model::machine_of(place.host) + ' ' + place.path, place.title());
-    if (is_new) continue;
-    report.error(
-        *item, id::place_used_twice,
-        "copies on " + in_quotes(place.title()) + " go to the folder of those on " + in_quotes(earlier->second),
-        "give each a 'path' of its own, or remove one");
-  }
-}
-
-model::BackupKey finish_backup_key(const Value& root, const std::string& folder, const BackupKeyKeys& keys,
-                                   Report& report) {
-  model::BackupKey key;
-  key.encrypt = keys.encrypt;
-  const Value* cluster = root.find("cluster");
-  const Value* table = cluster == nullptr ? nullptr : cluster->find("backup");
-  const Value* passphrase = table == nullptr ? nullptr : table->find("passphrase_file");
-  const Value* file = table == nullptr ? nullptr : table->find("key_file");
-  if (passphrase != nullptr && file != nullptr) {
-    report.error_at_key(*passphrase, id::keys_exclude, "'passphrase_file' and 'key_file' exclude each other",
-                        "remove one of them");
-  }
-  for (const auto* given : {passphrase, file}) {
-    if (given == nullptr || keys.encrypt) continue;
-    report.error_at_key(*given, id::keys_exclude, "a key, and 'encrypt' is false", "remove one of them");
-  }
-  if (!keys.encrypt) return key;
-  if (keys.passphrase_file.empty()) {
-    key.key_file = absolute(folder, keys.key_file);
-  } else {
-    key.passphrase_file = absolute(folder, keys.passphrase_file);
-  }
-  return key;
-}
-
 }  // namespace
 
 model::Cluster read_cluster(const Value& root, const std::string& folder, const ClusterDefaults& defaults,
@@ -601,7 +460,7 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
   check_gateway_addresses(root, file.gateways, report);
   finish_witnesses(root, folder, file.dns, file.witnesses, report);
   finish_records(root, folder, file.records, report);
-  finish_backups(root, folder, file, report);
+  finish_copies(root, folder, file.nodes, file.backups, report);
 
   model::Cluster cluster;
   cluster.name = file.cluster.name;
@@ -626,7 +485,7 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
   cluster.records = std::move(file.records);
   cluster.power_off = std::move(file.master.power_off);
   cluster.backups = std::move(file.backups);
-  cluster.backup_key = finish_backup_key(root, folder, file.cluster.backup, report);
+  cluster.backup_key = finish_copy_key(root, folder, file.cluster.backup, report);
   cluster.witnesses = std::move(file.witnesses);
   if (cluster.witnesses.empty()) {
     cluster.witnesses = {{"local", "local", absolute(cluster.state_folder, "witness")}};

@@ -136,5 +136,72 @@ TEST_F(Copies, AForgedOneAndOneOfAnotherNameAreFound) {
   EXPECT_EQ(cluster().k4t({"backup", "ls", "nobody"}).exit_code, 2);
 }
 
+// Disks that are full, that can only be read, and that forget.
+
+TEST_F(Copies, APlaceWhoseDiskIsFullOrReadOnlyKeepsWhatItHasAndGetsNoHalfCopy) {
+  deploy(1, "before");
+  constexpr const char* disk = "/var/lib/k4t/backup";
+  cluster()["n1"].must({"mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk});
+  deploy(1, "fits");
+  EXPECT_THAT(copies("n1"), SizeIs(1));
+  const auto whole = copies("n1");
+  const auto expect_refusal = [&](const std::string& greeting, const std::string& why) {
+    cluster().web(1, greeting);
+    const auto applied = k4t({"apply", "-f", "services"});
+    EXPECT_THAT(applied.out, HasSubstr("no copy: "));
+    EXPECT_THAT(applied.out, HasSubstr(why));
+    EXPECT_THAT(applied.out, HasSubstr("Metadata copied to n2."));
+    EXPECT_EQ(copies("n1"), whole) << "what was there is there, and nothing else";
+    EXPECT_THAT(k4t({"backup", "verify", "n1"}).out, HasSubstr("sound"));
+  };
+  cluster()["n1"].run({"sh", "-c", std::string("dd if=/dev/zero of=") + disk + "/filler bs=1k status=none"});
+  expect_refusal("full", "No space left on device");
+  cluster()["n1"].must({"rm", std::string(disk) + "/filler"});
+  cluster()["n1"].must({"mount", "-o", "remount,ro", disk});
+  expect_refusal("read-only", "Read-only file system");
+  cluster()["n1"].must({"umount", disk});
+  EXPECT_THAT(k4t({"backup", "now"}).out, HasSubstr("Metadata copied to n1, n2."));
+}
+
+TEST_F(Copies, AMasterWhoseDiskIsFullOrReadOnlySaysSoAndChangesNothing) {
+  deploy(1, "room");
+  cluster().master().must(
+      {"sh", "-c",
+       "mv /root/k4t/state /root/k4t/real && mkdir -m 700 /root/k4t/state && mount -t tmpfs -o "
+       "size=512k,mode=700 tmpfs /root/k4t/state && cp /root/k4t/real/metadata.db /root/k4t/state"});
+  cluster().web(1, "refused");
+  const auto expect_refusal = [&](const std::string& why) {
+    const auto applied = cluster().k4t({"apply", "-f", "services"});
+    EXPECT_NE(applied.exit_code, 0) << applied.out;
+    EXPECT_THAT(applied.err, HasSubstr(why));
+    expect_greeting("room from web");
+  };
+  cluster().master().run({"sh", "-c", "dd if=/dev/zero of=/root/k4t/state/filler bs=1k status=none"});
+  expect_refusal("full: free some space");
+  cluster().master().must({"rm", "/root/k4t/state/filler"});
+  cluster().master().must({"mount", "-o", "remount,ro", "/root/k4t/state"});
+  expect_refusal("/root/k4t/state/metadata.db");
+  cluster().master().must({"mount", "-o", "remount,rw", "/root/k4t/state"});
+  deploy(1, "refused");
+  expect_greeting("refused from web");
+  cluster().master().must({"sh", "-c",
+                           "cp /root/k4t/state/metadata.db /root/k4t/real/ && umount /root/k4t/state && rmdir "
+                           "/root/k4t/state && mv /root/k4t/real /root/k4t/state"});
+}
+
+TEST_F(Copies, ABitThatFlippedInTheMetadataIsFoundAndACopyTakesItsPlace) {
+  deploy(1, "sound");
+  cluster().master().must({"sh", "-c",
+                           "cd /root/k4t/state && printf '\\377' | dd of=metadata.db bs=1 seek=9000 conv=notrunc "
+                           "status=none"});
+  const auto status = cluster().k4t({"status"});
+  EXPECT_EQ(status.exit_code, 1) << status.out;
+  EXPECT_THAT(status.err, HasSubstr("metadata.db is damaged: move it away and restore a metadata copy"));
+  const auto restored = k4t({"restore", "--from", "n1"});
+  EXPECT_THAT(restored.out, AllOf(HasSubstr("Restored version "), HasSubstr("What was here before is in "),
+                                  HasSubstr("What runs is what is declared.")));
+  EXPECT_THAT(k4t({"plan", "-f", "services"}).out, HasSubstr("Nothing to do: "));
+}
+
 }  // namespace
 }  // namespace k4t::testing::lab

@@ -37,11 +37,14 @@ class Restore : public RecoveryCluster {
     machine.write("/root/safe/key", key, 0600);
     return machine;
   }
-  static Cluster::Command on(Machine& machine, const std::vector<std::string>& arguments) {
+  static Cluster::Command on(Machine& machine, const std::vector<std::string>& arguments,
+                             const std::string& environment = "K4T_IN_A_TEST=1") {
     std::vector<std::string> argv{"sh",
                                   "-c",
                                   "mkdir -p /root/k4t && cd /root/k4t && exec \"$@\" >out.txt 2>err.txt",
                                   "sh",
+                                  "env",
+                                  environment,
                                   K4T_BINARY_DIR "/bin/k4t",
                                   "-c",
                                   "/root/k4t/k4t.toml"};
@@ -61,6 +64,12 @@ class Restore : public RecoveryCluster {
                                        (cluster().lab().folder() / "known_hosts").string()};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return arguments;
+  }
+
+  /// When a copy was made, as --at takes it: k4t-20261127T113000Z-…
+  static std::string time_of(const std::string& copy) {
+    return copy.substr(4, 4) + "-" + copy.substr(8, 2) + "-" + copy.substr(10, 2) + "T" + copy.substr(13, 2) + ":" +
+           copy.substr(15, 2) + ":" + copy.substr(17, 2) + "Z";
   }
 
   static inline std::string key;
@@ -131,9 +140,7 @@ TEST_F(Restore, FromEachOfSeveralTimes) {
   const auto before = running();
   unsigned number = 0;
   for (const auto& name : there) {
-    // k4t-20261127T113000Z-…
-    const std::string at = name.substr(4, 4) + "-" + name.substr(8, 2) + "-" + name.substr(10, 2) + "T" +
-                           name.substr(13, 2) + ":" + name.substr(15, 2) + ":" + name.substr(17, 2) + "Z";
+    const std::string at = time_of(name);
     Machine& machine = new_machine("time" + std::to_string(++number));
     const auto restored = on(machine, restore_from("n1", {"--at", at}));
     EXPECT_EQ(restored.exit_code, 0) << at << restored.out << restored.err;
@@ -145,6 +152,41 @@ TEST_F(Restore, FromEachOfSeveralTimes) {
     machine.power_off();
   }
   EXPECT_EQ(on(new_machine("early"), restore_from("n1", {"--at", "2001-01-01T00:00:00Z"})).exit_code, 1);
+}
+
+// Whatever was done when it died, doing it again or the next command brings the rest.
+TEST_F(Restore, KilledAtEachOfItsStepsItIsFinishedByTheNextCommand) {
+  const std::string web = cluster()["successor"].read("/root/k4t/services/web.toml");
+  const auto oldest = copies("n1").front();
+  const auto from_the_oldest = restore_from("n1", {"--at", time_of(oldest)});
+  const auto before = running();
+  Machine& machine = new_machine("killed");
+  machine.must({"mkdir", "-p", "/root/k4t"});
+  const auto again = [&](const std::string& environment) {
+    machine.must({"sh", "-c", "rm -rf /root/k4t/state /root/k4t/k4t.toml /root/k4t/tsig.key /root/k4t/backup.key"});
+    return on(machine, from_the_oldest, environment);
+  };
+  ASSERT_EQ(again("K4T_STEPS_FILE=/root/steps").exit_code, 0);
+  std::istringstream steps(machine.read("/root/steps"));
+  unsigned count = 0;
+  for (std::string step; std::getline(steps, step);) ++count;
+  ASSERT_GT(count, 10U);
+  unsigned killed = 0;
+  for (unsigned at = 1; at <= count; ++at) {
+    const auto dead = again("K4T_KILL_AT_STEP=" + std::to_string(at));
+    if (dead.exit_code != 128 + SIGKILL) continue;  // fewer steps this time
+    ++killed;
+    const bool installed = machine.run({"test", "-e", "/root/k4t/k4t.toml"}).exit_code == 0;
+    const auto finished = installed ? on(machine, {"--take-over", "status"}) : on(machine, from_the_oldest);
+    EXPECT_EQ(finished.exit_code, 0) << at << finished.out << finished.err;
+    machine.write("/root/k4t/services/web.toml", web);
+    const auto planned = on(machine, {"plan", "-f", "services"});
+    EXPECT_THAT(planned.out, HasSubstr("Nothing to do: ")) << at << planned.out << planned.err;
+    EXPECT_EQ(running(), before) << at;
+  }
+  EXPECT_GT(killed, 10U);
+  std::printf("killed at %u moments\n", killed);
+  machine.power_off();
 }
 
 TEST_F(Restore, ANodeThatDoesNotAnswerIsNotTakenForOneThatRunsNothing) {
