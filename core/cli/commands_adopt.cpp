@@ -78,7 +78,6 @@ Exit run_adopt(Globals globals, const AdoptArguments& arguments) {
   if (!consent) return refused(globals, consent.error());
   const auto reporter = make_reporter(stderr, globals.level);
   const auto environment = session->environment("adopt", *reporter);
-  reporter->stage("Ask witnesses, gateways, DNS servers and nodes");
   const auto found = operation::adopt(environment, [&](const operation::Found& now) -> std::optional<Error> {
     reporter->rest();
     show_found(globals, now);

@@ -7,12 +7,14 @@
 namespace k4t::cli {
 namespace {
 
-/// ":80 shop.example.net/, :9000"
-std::string reached_at(const model::Service& service) {
+/// ":80 shop.demo.example.net/, :9000"
+std::string reached_at(const model::Service& service, const std::string& domain) {
   std::vector<std::string> places;
   for (const auto& expose : service.expose) {
     std::string place = ':' + std::to_string(expose.listen);
-    if (expose.protocol == gateway::Protocol::http) place += ' ' + expose.host + expose.path;
+    if (expose.protocol == gateway::Protocol::http) {
+      place += ' ' + (expose.host.empty() ? service.name + '.' + domain : expose.host) + expose.path;
+    }
     places.push_back(std::move(place));
   }
   return places.empty() ? "-" : join(places, ", ");
@@ -25,13 +27,14 @@ std::string render_found(const operation::Found& found, bool colours) {
   const auto& witnesses = found.assessment.witnesses;
   const auto telling = std::count_if(witnesses.begin(), witnesses.end(),
                                      [](const txn::Peeked& one) { return one.shown && one.shown->has_value(); });
+  const std::string domain = found.latest == nullptr ? std::string() : found.latest->state.dns.suffix;
   std::string text;
   if (!adoption.services.empty()) {
     Table table({"SERVICE", "REPLICAS", "IMAGE", "REACHED AT", "AS TOLD BY"});
     for (const auto& adopted : adoption.services) {
       const auto& service = adopted.service;
       table.add({service.name, std::to_string(service.replicas),
-                 service.image.empty() ? join(service.command, " ") : service.image, reached_at(service),
+                 service.image.empty() ? join(service.command, " ") : service.image, reached_at(service, domain),
                  adopted.told_by});
     }
     text += table.render(colours) + '\n';

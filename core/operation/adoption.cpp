@@ -97,11 +97,13 @@ bool same_version(const Found& a, const Found& b) {
 
 Result<Found> adopt(const Environment& environment, const Consent& consent) {
   K4T_TRY(require_lost_metadata(environment.store));
+  environment.reporter.stage("Ask witnesses, gateways, DNS servers and nodes");
   Run run(environment);
   const Closing closing(run);
   K4T_ASSIGN(auto found, find_declarations(environment, run));
   if (const auto refused = consent(found)) return *refused;
   environment.reporter.stage("Finish what another run left");
+  K4T_TRY(environment.store.raise_counter(found.assessment.counter));
   if (const auto begun = run.begin(); !begun) {
     // Less than all is known then, whatever the witnesses showed.
     environment.reporter.warning(begun.error().message);
