@@ -185,6 +185,7 @@ std::vector<std::string> lost_since(const operation::Status& status) {
 struct Learnt {
   operation::Report report;
   std::vector<std::string> adopted;  ///< services that are declared as they run, and not as in the copy
+  std::vector<std::string> deleted;  ///< services that are declared in the copy only
   operation::Status status;
 };
 
@@ -199,6 +200,11 @@ Result<Learnt> learn(Session& session, operation::Reporter& reporter) {
   K4T_ASSIGN(const auto after, environment.store.services());
   for (const auto& service : after) {
     if (std::find(before.begin(), before.end(), service) == before.end()) learnt.adopted.push_back(service.name);
+  }
+  for (const auto& service : before) {
+    const auto stays =
+        std::any_of(after.begin(), after.end(), [&](const auto& one) { return one.name == service.name; });
+    if (!stays) learnt.deleted.push_back(service.name);
   }
   operation::Transactions transactions(session.environment("restore", reporter));
   K4T_ASSIGN(learnt.report, transactions.recover());
@@ -228,6 +234,7 @@ Exit catch_up(Globals globals, const backup::Fetched& fetched, const std::string
   const auto lost = lost_since(learnt->status);
   json["decided"] = learnt->report.version;
   json["adopted"] = learnt->adopted;
+  json["deleted"] = learnt->deleted;
   json["lost"] = lost;
   if (globals.json) {
     print_json(json);
@@ -238,6 +245,9 @@ Exit catch_up(Globals globals, const backup::Fetched& fetched, const std::string
     }
     if (!learnt->adopted.empty()) {
       text += "Declared since, and taken from what runs: " + printable(join(learnt->adopted, ", ")) + ".\n";
+    }
+    if (!learnt->deleted.empty()) {
+      text += "Deleted since, as nothing of it runs or is served: " + printable(join(learnt->deleted, ", ")) + ".\n";
     }
     for (const auto& line : lost) text += "! " + printable(line) + "\n";
     if (lost.empty()) text += "What runs is what is declared.\n";

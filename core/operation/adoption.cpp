@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "operation/course.hpp"
+#include "operation/difference.hpp"
 #include "operation/nodes.hpp"
 #include "operation/transactions_impl.hpp"
 
@@ -127,6 +128,37 @@ Result<void> note_restored(store::Store& store, std::uint64_t version, store::Se
 
 bool is_restore(const store::Operation& operation) { return operation.kind == restore_kind; }
 
+namespace {
+
+bool serves(const model::State& state, const std::string& service, const std::set<std::string>& known) {
+  const auto part = only_services(state, {service}, known);
+  return !part.gateways.listeners.empty() || !part.gateways.backends.empty() || !part.dns.records.empty();
+}
+
+/// Services that were served when the copy was made, are not now, and run nowhere. Of one that nobody ever reached
+/// nothing tells whether it was deleted.
+Result<std::vector<std::string>> deleted_since(store::Store& store, const std::vector<model::Service>& declared,
+                                               const Found& found, std::uint64_t version) {
+  std::vector<std::string> gone;
+  if (found.latest == nullptr || !found.adoption.unread.empty()) return gone;
+  K4T_ASSIGN(const auto records, store.records());
+  const auto then = std::find_if(records.begin(), records.end(), [&](const store::KeptRecord& one) {
+    return one.decided && one.record.version == version;
+  });
+  if (then == records.end()) return gone;
+  K4T_ASSIGN(const auto entry, txn::read_record(then->record));
+  std::set<std::string> known;
+  for (const auto& service : declared) known.insert(service.name);
+  for (const auto& name : known) {
+    const bool runs = std::any_of(found.adoption.services.begin(), found.adoption.services.end(),
+                                  [&](const plan::Adopted& one) { return one.service.name == name; });
+    if (!runs && serves(entry->state, name, known) && !serves(found.latest->state, name, known)) gone.push_back(name);
+  }
+  return gone;
+}
+
+}  // namespace
+
 Result<void> finish_restore(const Environment& environment, Run& run, const store::Operation& operation) {
   environment.reporter.stage("Learn what was declared since the copy was made");
   K4T_ASSIGN(const auto found, find_declarations(environment, run));
@@ -144,6 +176,7 @@ Result<void> finish_restore(const Environment& environment, Run& run, const stor
   K4T_ASSIGN(const auto declared, store.services());
   const std::uint64_t known = operation.arguments.value("version", std::uint64_t{0});
   const bool same_version = found.latest == nullptr || found.latest->record.version == known;
+  K4T_ASSIGN(const auto gone, deleted_since(store, declared, found, known));
   return store.atomically([&]() -> Result<void> {
     for (const auto& service : found.adoption.declared) {
       const bool is_known = std::any_of(declared.begin(), declared.end(), [&](const model::Service& one) {
@@ -152,6 +185,7 @@ Result<void> finish_restore(const Environment& environment, Run& run, const stor
       });
       if (!is_known) K4T_TRY(store.put_service(service));
     }
+    for (const auto& name : gone) K4T_TRY(store.remove_service(name));
     return store.end_operation(operation.id, "done", environment.now_s());
   });
 }
