@@ -284,6 +284,8 @@ class Adopter {
   void read_state() {
     if (!latest_) return;
     StateReader reader(*latest_, declared_, endpoints_);
+    std::erase_if(adoption_.services,
+                  [&](const Adopted& adopted) { return is_out_of_sight(adopted, reader.of(adopted.service.name)); });
     for (Adopted& adopted : adoption_.services) {
       const Shown& shown = reader.of(adopted.service.name);
       Service& service = adopted.service;
@@ -295,6 +297,19 @@ class Adopter {
       if (reach != model::reach_of(cluster_, service)) service.reach = reach;
       if (reach == Reach::gateways) read_gateways(shown, adopted);
     }
+  }
+
+  /// Whether what serves is on nodes that cannot be read, so that what is seen is of another revision, perhaps a former
+  /// one. Then a copy knows better, or nobody.
+  bool is_out_of_sight(const Adopted& adopted, const Shown& shown) {
+    const bool serves = std::any_of(adopted.instances.begin(), adopted.instances.end(),
+                                    [&](const Placed& placed) { return routed_.lead_to(placed); });
+    if (adoption_.unread.empty() || serves || shown.instances == 0) return false;
+    const std::string& name = adopted.service.name;
+    const bool known =
+        std::any_of(known_.begin(), known_.end(), [&](const Service& service) { return service.name == name; });
+    if (!known) adoption_.unexplained.push_back("service " + name + ", by instances that are not seen");
+    return true;
   }
 
   void read_gateways(const Shown& shown, Adopted& adopted) const {

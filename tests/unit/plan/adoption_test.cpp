@@ -226,6 +226,29 @@ TEST(Adoption, WhatAnUnreadNodeAlsoRunsNeedsNoOtherExplanation) {
   }
 }
 
+TEST(Adoption, AFormerRevisionIsNotTakenForTheOneThatIsOutOfSight) {
+  Lab lab(cluster_of({"a", "b"}));
+  auto before = service_of("web", 1);
+  before.memory_bytes = 3000 * mib;  // a node has room for one
+  auto after = before;
+  after.env["V"] = "2";
+  run(lab, {before});
+  Plan rollout = lab.plan({after});
+  ASSERT_THAT(rollout.creations, SizeIs(1));
+  ASSERT_THAT(rollout.removals, SizeIs(1));
+  const std::string new_home = rollout.creations[0].placed.node;
+  ASSERT_NE(new_home, rollout.removals[0].placed.node);
+  rollout.removals.clear();  // the master died before that
+  lab.carry_out(rollout);
+  lab.view(new_home).problem = Error{Status::unavailable, "no answer", {}};
+  const auto found = adopt(lab);
+  EXPECT_THAT(found.services, IsEmpty());
+  EXPECT_THAT(found.unexplained, Contains(HasSubstr("service web, by instances that are not seen")));
+  const auto with_copy = adopt(lab.cluster(), lab.world().nodes, lab.world().latest, {after});
+  EXPECT_EQ(with_copy.declared, std::vector{after});
+  EXPECT_THAT(with_copy.unexplained, IsEmpty());
+}
+
 TEST(Adoption, ANodeThatK4tTomlDoesNotNameIsMissed) {
   for (const auto reach : {model::Reach::gateways, model::Reach::instances}) {
     Lab lab(cluster_of({"a", "b"}));
