@@ -13,7 +13,9 @@ namespace k4t::testing::lab {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 class Restore : public RecoveryCluster {
@@ -66,6 +68,11 @@ class Restore : public RecoveryCluster {
     return arguments;
   }
 
+  static std::string another(const std::string& name) {
+    return "[[service]]\nname = \"" + name +
+           "\"\nimage = \"app\"\nentrypoint = [\"/app\"]\ncommand = [\"http\"]\nstop_timeout = \"2s\"\n"
+           "[[service.port]]\nname = \"http\"\nport = 8080\n[[service.expose]]\nlisten = 80\n";
+  }
   /// When a copy was made, as --at takes it: k4t-20261127T113000Z-…
   static std::string time_of(const std::string& copy) {
     return copy.substr(4, 4) + "-" + copy.substr(8, 2) + "-" + copy.substr(10, 2) + "T" + copy.substr(13, 2) + ":" +
@@ -132,25 +139,43 @@ TEST_F(Restore, FromEachOfSeveralTimes) {
     const auto at = text.find("GREETING = \"") + 12;
     text.replace(at, text.find('"', at) - at, greeting);
     successor.write("/root/k4t/services/web.toml", text);
+    successor.write("/root/k4t/services/once.toml", another("once"));
     const auto applied = on(successor, {"apply", "-f", "services"});
     ASSERT_EQ(applied.exit_code, 0) << applied.out << applied.err;
   }
+  // One service is there in some of the copies only, one in none of them.
+  successor.must({"sh", "-c", "rm /root/k4t/services/once.toml; sleep 1.1"});
+  ASSERT_EQ(on(successor, {"delete", "once", "--yes"}).exit_code, 0);
+  successor.write("/root/k4t/late.toml", another("late"));
+  cluster()["n1"].must({"sh", "-c", "mv /var/lib/k4t/backup /var/lib/k4t/away && touch /var/lib/k4t/backup"});
+  ASSERT_EQ(on(successor, {"apply", "-f", "late.toml"}).exit_code, 0);
+  cluster()["n1"].must({"sh", "-c", "rm /var/lib/k4t/backup && mv /var/lib/k4t/away /var/lib/k4t/backup"});
   const auto there = copies("n1");
-  ASSERT_GE(there.size(), 3U);
+  ASSERT_GE(there.size(), 4U);
   const auto before = running();
+  const auto late = running("late");
   unsigned number = 0;
+  unsigned knew_of_once = 0;
   for (const auto& name : there) {
     const std::string at = time_of(name);
     Machine& machine = new_machine("time" + std::to_string(++number));
     const auto restored = on(machine, restore_from("n1", {"--at", at}));
     EXPECT_EQ(restored.exit_code, 0) << at << restored.out << restored.err;
+    EXPECT_THAT(restored.out, ContainsRegex("Declared since, and taken from what runs: .*late"));
+    if (restored.out.find("Deleted since, as nothing of it runs or is served: once.") != std::string::npos) {
+      ++knew_of_once;
+    }
+    EXPECT_EQ(restored.out.find("does not run"), std::string::npos) << restored.out;
     machine.write("/root/k4t/services/web.toml", successor.read("/root/k4t/services/web.toml"));
     const auto applied = on(machine, {"apply", "-f", "services"});
     EXPECT_EQ(applied.exit_code, 0) << at << applied.out << applied.err;
     EXPECT_EQ(running(), before) << at << ": something was started or stopped";
+    EXPECT_EQ(running("late"), late) << at;
+    EXPECT_THAT(running("once"), IsEmpty()) << at << ": it was deleted";
     expect_greeting("two from web");
     machine.power_off();
   }
+  EXPECT_EQ(knew_of_once, 2U);
   EXPECT_EQ(on(new_machine("early"), restore_from("n1", {"--at", "2001-01-01T00:00:00Z"})).exit_code, 1);
 }
 
