@@ -21,11 +21,11 @@ Beside::~Beside() {
 
 void Beside::run() {
   const auto& all = cluster_.backups;
-  std::vector<Clock::time_point> due;
+  std::vector<Clock::time_point> due(all.size());
   const auto next_of = [](const model::BackupPlace& place) {
     return Clock::now() + std::chrono::seconds(place.every_s);
   };
-  for (const auto& place : all) due.push_back(next_of(place));
+  std::transform(all.begin(), all.end(), due.begin(), next_of);
   while (!all.empty()) {
     {
       std::unique_lock lock(mutex_);

@@ -18,6 +18,7 @@ struct Transactions::Impl {
 
 inline std::vector<model::Witness> places_of(const std::vector<txn::Peeked>& witnesses) {
   std::vector<model::Witness> places;
+  places.reserve(witnesses.size());
   for (const auto& one : witnesses) places.push_back(one.at);
   return places;
 }

@@ -214,8 +214,9 @@ class Adopter {
  public:
   Adopter(const model::Cluster& cluster, const std::vector<NodeView>& nodes, const std::optional<model::State>& latest,
           const std::vector<Service>& known)
-      : cluster_(cluster), nodes_(nodes), latest_(latest), known_(known) {
-    if (latest) routed_.add(*latest);
+      : cluster_(cluster), nodes_(nodes), latest_(latest.value_or(model::State{})), known_(known) {
+    latest_.dns.suffix = cluster.domain;  // also where nothing was ever decided
+    routed_.add(latest_);
   }
 
   Adoption take() {
@@ -245,7 +246,8 @@ class Adopter {
       }
       const auto endpoints = placed->endpoints();
       endpoints_[placed->service].insert(endpoints.begin(), endpoints.end());
-      present_[placed->service].push_back({*std::move(placed), *std::move(declared)});
+      auto& present = present_[placed->service];
+      present.push_back({*std::move(placed), *std::move(declared)});
     }
   }
 
@@ -273,19 +275,19 @@ class Adopter {
       adopted.doubt = "runs in " + std::to_string(alive.size()) + " revisions; " + chosen->placed.revision +
                       (serves(*chosen) ? " is the newest that is served" : " is the newest that is complete");
     }
-    adopted.service.replicas = static_cast<std::uint32_t>(
-        std::count_if(adopted.instances.begin(), adopted.instances.end(),
-                      [](const Placed& one) { return one.phase != runtime::Phase::created; }));
+    adopted.service.replicas = static_cast<std::uint32_t>(std::count_if(
+        adopted.instances.begin(), adopted.instances.end(), [](const Placed& one) { return one.alive(); }));
     declared_[name] = adopted.service;
     adoption_.services.push_back(std::move(adopted));
   }
 
   /// The decided state's word counts for everything that it shows.
   void read_state() {
-    if (!latest_) return;
-    StateReader reader(*latest_, declared_, endpoints_);
-    std::erase_if(adoption_.services,
-                  [&](const Adopted& adopted) { return is_out_of_sight(adopted, reader.of(adopted.service.name)); });
+    StateReader reader(latest_, declared_, endpoints_);
+    std::erase_if(adoption_.services, [&](const Adopted& adopted) {
+      const Shown& shown = reader.of(adopted.service.name);
+      return is_out_of_sight(adopted, shown) || is_gone(adopted, shown);
+    });
     for (Adopted& adopted : adoption_.services) {
       const Shown& shown = reader.of(adopted.service.name);
       Service& service = adopted.service;
@@ -312,12 +314,17 @@ class Adopter {
     return true;
   }
 
+  /// What has ended, and nobody is led to, is what is left of a service that was deleted, or that never came to be.
+  static bool is_gone(const Adopted& adopted, const Shown& shown) {
+    return adopted.service.replicas == 0 && shown.instances == 0 && shown.expose.empty() && shown.txt.empty();
+  }
+
   void read_gateways(const Shown& shown, Adopted& adopted) const {
     Service& service = adopted.service;
     if (!service.expose.empty() && shown.expose.empty()) {
       adopted.doubt += (adopted.doubt.empty() ? "" : "; ") + std::string("was made to be exposed, and is not");
     }
-    service.expose = merge_exposes(service.expose, shown.expose, service.name + '.' + latest_->dns.suffix);
+    service.expose = merge_exposes(service.expose, shown.expose, service.name + '.' + latest_.dns.suffix);
     if (service.health) {
       const auto seen = shown.checks.find(service.health->port);
       if (seen != shown.checks.end() && !seen->second) service.health.reset();
@@ -339,7 +346,6 @@ class Adopter {
 
   /// What is served and would be served no longer comes from something that was not seen.
   void compare() {
-    if (!latest_) return;
     std::vector<Placed> served;
     for (const auto& [name, candidates] : present_) {
       for (const Candidate& one : candidates) {
@@ -364,8 +370,8 @@ class Adopter {
     std::set<std::string> backends;
     for (const auto& backend : after.gateways.backends) backends.insert(backend.name);
     model::State state;
-    state.gateways = latest_->gateways;
-    state.dns = latest_->dns;
+    state.gateways = latest_.gateways;
+    state.dns = latest_.dns;
     for (auto& backend : state.gateways.backends) {
       const bool declared = backends.contains(backend.name);
       std::erase_if(backend.endpoints, [&](const auto& one) { return is_explained(one.address, declared); });
@@ -390,7 +396,7 @@ class Adopter {
   /// Whether the name is that of a declared service, or of an instance of it, to which DNS leads clients.
   [[nodiscard]] bool leads_to_instances(const std::string& name) const {
     return std::any_of(adoption_.declared.begin(), adoption_.declared.end(), [&](const Service& service) {
-      const std::string own = service.name + '.' + latest_->dns.suffix;
+      const std::string own = service.name + '.' + latest_.dns.suffix;
       return model::reach_of(cluster_, service) == Reach::instances && (name == own || name.ends_with('.' + own));
     });
   }
@@ -407,7 +413,7 @@ class Adopter {
 
   const model::Cluster& cluster_;
   const std::vector<NodeView>& nodes_;
-  const std::optional<model::State>& latest_;
+  model::State latest_;
   const std::vector<Service>& known_;
   Routes routed_;
   std::map<std::string, std::vector<Candidate>> present_;         ///< by service

@@ -14,7 +14,8 @@
 
 /// Histories of changes, copies, crashes and restores, each drawn from a seed: the master's own code with a real store,
 /// real witnesses and real copies, on machines in memory. A crash is a moment after which nothing that the master does
-/// has any effect: the n-th write of its store, or the n-th call of a machine.
+/// has any effect: the n-th write of its store, the n-th call of a machine, or the n-th answer of a witness or
+/// participant.
 ///
 /// Two kinds of changes are made. A *deploy* is decided by the witnesses: acknowledged, it is never lost, whatever copy
 /// is restored or none. A *word* (a node's mark) only the master knows: acknowledged, it is in every copy made after
@@ -49,6 +50,9 @@ class History {
     for (const char* name : {"n1", "n2"}) watch(lab_.world.node(name).faults);
     for (const char* name : {"gw1", "gw2"}) watch(lab_.world.gateway(name).member.faults);
     watch(lab_.world.dns("ns1").member.faults);
+    lab_.told.watch = [this](const Happening&) {
+      if (happenings_left_ > 0 && --happenings_left_ == 0) die();
+    };
     lab_.take_over = true;  // there is one master at a time, and a dead one's claim stays open
   }
 
@@ -96,9 +100,10 @@ class History {
 
   /// In half of the cases the master will die in what comes.
   void maybe_crash() {
-    switch (draw(4)) {
+    switch (draw(6)) {
       case 0: calls_left_ = 1 + static_cast<int>(draw(30)); break;
-      case 1: disk_.arm(static_cast<int>(draw(60)), SQLITE_IOERR, /*lasting=*/true); break;
+      case 1: happenings_left_ = 1 + static_cast<int>(draw(20)); break;
+      case 2: disk_.arm(static_cast<int>(draw(60)), SQLITE_IOERR, /*lasting=*/true); break;
       default: break;
     }
   }
@@ -119,6 +124,7 @@ class History {
     const std::scoped_lock lock(dying_);
     const bool died = dead_;
     calls_left_ = 0;
+    happenings_left_ = 0;
     disk_.disarm();
     lab_.interrupted = false;
     for (auto* faults : machines_) faults->down = false;
@@ -166,7 +172,12 @@ class History {
       ADD_FAILURE() << "it should have been done: " << (report && report->why ? report->why->message : "");
     }
     settle_copies();
-    if (reboot()) recover("after a deploy");
+    if (!reboot()) return;
+    switch (draw(4)) {
+      case 0: adopt(); break;
+      case 1: restore(); break;
+      default: recover("after a deploy"); break;
+    }
   }
 
   /// A service that is sometimes there.
@@ -202,7 +213,7 @@ class History {
   // ---- losses ----------------------------------------------------------------------------------------------------
 
   void restore() {
-    if (copied_.empty()) return;
+    if (copied_.empty()) return recover("without a copy");
     backup::Place place(lab_.cluster.backups[draw(2)], "demo", {});
     auto key = backup::Key::read(lab_.cluster.backup_key.key_file);
     ASSERT_TRUE(key);
@@ -213,7 +224,8 @@ class History {
       at_s = chosen->first;
     }
     const auto fetched = backup::fetch(place, "demo", at_s, &*key, {});
-    if (!fetched && fetched.status() == k4t::Status::not_found) return;  // a crash came before the first one was there
+    // A crash came before the first one was there.
+    if (!fetched && fetched.status() == k4t::Status::not_found) return recover("without a copy");
     ASSERT_TRUE(fetched) << fetched.error().message;
     const auto& header = fetched->copy.header;
     ++counts.restores;
@@ -313,7 +325,8 @@ class History {
     const auto declared = lab_.store().services();
     ASSERT_TRUE(declared);
     // Of what a deploy that came to nothing has made, or one that was deleted has not removed yet, a master without its
-    // memory cannot tell that nobody wants it: it is declared, and nobody is led there.
+    // memory cannot tell that nobody wants it: it is declared, and nobody is led there. A copy that has such a one may
+    // declare it when it is gone, which a restore tells.
     auto found = *declared;
     if (has_lost_memory_) std::erase_if(found, [](const auto& one) { return one.name == "api" && one.expose.empty(); });
     if (now > 0) {
@@ -321,8 +334,13 @@ class History {
     }
     const auto preview = lab_.master().preview({});
     ASSERT_TRUE(preview) << preview.error().message;
-    EXPECT_FALSE(preview->plan.state_changes) << when;
-    EXPECT_TRUE(preview->plan.creations.empty()) << when << ": something healthy was lost or is not believed";
+    // Where nothing was decided yet, even a state that leads nowhere is a first one.
+    EXPECT_FALSE(preview->plan.state_changes && now > 0) << when;
+    EXPECT_TRUE(now > 0 || preview->plan.state.gateways.backends.empty()) << when;
+    for (const auto& creation : preview->plan.creations) {
+      EXPECT_TRUE(has_lost_memory_ && creation.placed.service == "api" && found.size() < declared->size())
+          << when << ": something healthy was lost or is not believed";
+    }
     const auto words = word();
     ASSERT_TRUE(words);
     EXPECT_TRUE(possible_words_.contains(*words)) << when << ": the word is '" << *words << "'";
@@ -335,6 +353,7 @@ class History {
   Lab lab_;
   std::vector<fakes::Faults*> machines_;
   std::atomic<int> calls_left_ = 0;
+  std::atomic<int> happenings_left_ = 0;
   std::atomic<bool> dead_ = false;
   std::mutex dying_;
   std::error_code ignored_;

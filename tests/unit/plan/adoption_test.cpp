@@ -155,6 +155,23 @@ TEST(Adoption, OneThatDiedIsStillWanted) {
   EXPECT_THAT(lab.plan(found.declared).creations, SizeIs(1));
 }
 
+TEST(Adoption, WhatHasEndedAndIsNotServedIsNotWanted) {
+  Lab lab(cluster_of({"a", "b"}));
+  auto worker = service_of("worker", 2);
+  worker.expose.clear();
+  run(lab, {service_of("web", 1), worker});
+  const auto end = [&](const char* node) {
+    for (auto& instance : lab.view(node).instances) {
+      if (instance.labels[runtime::label::service] == "worker") instance.phase = runtime::Phase::exited;
+    }
+  };
+  end("a");
+  worker.replicas = 1;
+  EXPECT_EQ(adopt(lab).declared, (std::vector{service_of("web", 1), worker}));
+  end("b");
+  EXPECT_EQ(adopt(lab).declared, std::vector{service_of("web", 1)});
+}
+
 TEST(Adoption, ADecidedRolloutIsFinishedAndAnUndecidedOneUndone) {
   Lab lab(cluster_of({"a", "b"}));
   const auto before = service_of("web", 2);
