@@ -43,10 +43,13 @@ Result<Found> find_declarations(const Environment& environment, Run& run) {
   if (assessment.silent_witnesses.size() == assessment.witnesses.size()) {
     return Error{k4t::Status::unavailable, "no witness answers, so nothing is known of what was decided", {}};
   }
-  found.sure = assessment.majority || (assessment.silent_witnesses.empty() && !assessment.best);
-  found.latest = assessment.latest;
-  if (found.latest == nullptr) {
-    K4T_ASSIGN(found.latest, newest_shown(run, assessment));
+  // A run that has claimed knows, whoever still answers.
+  found.sure = run.ready() || assessment.majority || (assessment.silent_witnesses.empty() && !assessment.best);
+  found.latest = run.ready() ? run.latest() : assessment.latest;
+  if (!found.sure) {
+    K4T_ASSIGN(auto shown, newest_shown(run, assessment));
+    const bool newer = found.latest == nullptr || (shown && shown->record.version > found.latest->record.version);
+    if (newer) found.latest = std::move(shown);
   }
   auto views = read_nodes(environment);
   read_again(environment, views);

@@ -15,7 +15,7 @@
 /// Histories of changes, copies, crashes and restores, each drawn from a seed: the master's own code with a real store,
 /// real witnesses and real copies, on machines in memory. A crash is a moment after which nothing that the master does
 /// has any effect: the n-th write of its store, the n-th call of a machine, or the n-th answer of a witness or
-/// participant.
+/// participant; or from that answer on it reaches one witness of three, and dies at its command's end.
 ///
 /// Two kinds of changes are made. A *deploy* is decided by the witnesses: acknowledged, it is never lost, whatever copy
 /// is restored or none. A *word* (a node's mark) only the master knows: acknowledged, it is in every copy made after
@@ -51,7 +51,7 @@ class History {
     for (const char* name : {"gw1", "gw2"}) watch(lab_.world.gateway(name).member.faults);
     watch(lab_.world.dns("ns1").member.faults);
     lab_.told.watch = [this](const Happening&) {
-      if (happenings_left_ > 0 && --happenings_left_ == 0) die();
+      if (happenings_left_ > 0 && --happenings_left_ == 0) splits_ ? split() : die();
     };
     lab_.take_over = true;  // there is one master at a time, and a dead one's claim stays open
   }
@@ -100,11 +100,28 @@ class History {
 
   /// In half of the cases the master will die in what comes.
   void maybe_crash() {
+    splits_ = draw(2) == 0;
     switch (draw(6)) {
       case 0: calls_left_ = 1 + static_cast<int>(draw(30)); break;
       case 1: happenings_left_ = 1 + static_cast<int>(draw(20)); break;
       case 2: disk_.arm(static_cast<int>(draw(60)), SQLITE_IOERR, /*lasting=*/true); break;
       default: break;
+    }
+  }
+
+  /// From now on one witness of three can be reached: what it votes for may be decided later, or not.
+  void split() {
+    const std::scoped_lock lock(dying_);
+    if (dead_ || split_.exchange(true)) return;
+    for (const char* id : {"w2", "w3"}) fs::rename(folder_ / "witnesses" / id, folder_ / id, ignored_);
+  }
+
+  void heal() {
+    if (!split_.exchange(false)) return;
+    for (const char* id : {"w2", "w3"}) {
+      if (!fs::exists(folder_ / id)) continue;
+      fs::remove_all(folder_ / "witnesses" / id);
+      fs::rename(folder_ / id, folder_ / "witnesses" / id);
     }
   }
 
@@ -136,6 +153,7 @@ class History {
         fs::rename(folder_ / "witnesses.away", folder_ / "witnesses");
       }
     }
+    heal();
     dead_ = false;
     lab_.power_on();
     return died;
@@ -168,6 +186,7 @@ class History {
       settled(number);
       has_lost_memory_ = false;
     }
+    if (split_) die();
     if (!acknowledged && !dead_) {
       ADD_FAILURE() << "it should have been done: " << (report && report->why ? report->why->message : "");
     }
@@ -193,6 +212,7 @@ class History {
     maybe_crash();
     const model::NodeMark mark{"n9", model::Mark::cordoned, word, "alpha", lab_.now_s};
     const bool said = lab_.store().put_mark(mark).ok() && !dead_;
+    if (split_) die();
     possible_words_.insert(word);
     if (said) possible_words_ = {word};
     settle_copies();
@@ -263,6 +283,7 @@ class History {
         const auto& unread = found.adoption.unread;
         return unread.empty() ? std::nullopt : std::optional(Error{k4t::Status::unavailable, unread.front(), {}});
       });
+      if (split_) die();
       done = !reboot();
       if (!done) continue;
       // One that died may have adopted all before it did.
@@ -282,6 +303,7 @@ class History {
       if (attempt < 3) maybe_crash();
       auto left = lab_.master().recover();
       const auto learnt = dead_ ? Result<Report>(Error{}) : lab_.transactions().recover();
+      if (split_) die();
       if (!reboot()) {
         ASSERT_TRUE(left) << left.error().message;
         ASSERT_FALSE(left->why) << left->why->message << ' ' << left->why->detail;
@@ -355,6 +377,8 @@ class History {
   std::atomic<int> calls_left_ = 0;
   std::atomic<int> happenings_left_ = 0;
   std::atomic<bool> dead_ = false;
+  std::atomic<bool> splits_ = false;  ///< what comes of the n-th answer
+  std::atomic<bool> split_ = false;
   std::mutex dying_;
   std::error_code ignored_;
 
