@@ -44,7 +44,8 @@ Result<void> note_restored(store::Store& store, std::uint64_t version, store::Se
 bool is_restore(const store::Operation& operation);
 
 /// Does that: services that run and are served otherwise than the copy has them, or that it does not have, are declared
-/// as they run, and those that were served then and are gone are not declared any more. CONFLICT: something is served that nothing explains, and the next change would take it away.
+/// as they run, and those that were served then and are gone are not declared any more. CONFLICT: something is served
+/// that nothing explains, and the next change would take it away.
 Result<void> finish_restore(const Environment& environment, Run& run, const store::Operation& operation);
 
 }  // namespace k4t::operation
