@@ -64,7 +64,6 @@ Result<void> check_whole(Database& database, const std::filesystem::path& file) 
 }
 
 Result<void> migrate(Database& database, std::int64_t from) {
-  if (from > 0 && from < kFirstWithDigests) K4T_TRY(database.check_pages_from_now_on());
   std::string sql = "BEGIN IMMEDIATE;";
   for (std::size_t at = static_cast<std::size_t>(from); at < kMigrations.size(); ++at) sql += kMigrations[at];
   sql += "PRAGMA application_id = " + std::to_string(kApplicationId) + ";";
@@ -77,6 +76,12 @@ Result<void> migrate(Database& database, std::int64_t from) {
 }
 
 }  // namespace
+
+Result<bool> lacks_digests(Database& database) {
+  K4T_ASSIGN(const auto application, number(database, "PRAGMA application_id"));
+  K4T_ASSIGN(const auto version, number(database, "PRAGMA user_version"));
+  return application == kApplicationId && version > 0 && version < kFirstWithDigests && !database.has_checked_pages();
+}
 
 Result<void> prepare_schema(Database& database, const std::filesystem::path& file, Mode mode) {
   K4T_TRY(check_whole(database, file));

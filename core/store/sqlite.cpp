@@ -48,6 +48,12 @@ std::string explain(const std::string& file, int code, bool disk_full) {
   }
 }
 
+/// Of a file that has no page yet, or that is about to be written anew by VACUUM.
+void reserve_digests(sqlite3* handle) {
+  int reserved = page_digest_bytes;
+  sqlite3_file_control(handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+}
+
 }  // namespace
 
 std::int64_t Row::integer(int column) const { return sqlite3_column_int64(statement_, column); }
@@ -67,8 +73,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& fi
   std::unique_ptr<Database> database(new Database(file, handle));
   if (code != SQLITE_OK) return database->error(code);
   sqlite3_busy_timeout(handle, kBusyTimeout_ms);
-  int reserved = page_digest_bytes;
-  sqlite3_file_control(handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+  reserve_digests(handle);
   return database;
 }
 
@@ -80,11 +85,6 @@ bool Database::has_checked_pages() {
   const bool read = file != nullptr && file->pMethods != nullptr &&
                     file->pMethods->xRead(file, header.data(), header.size(), 0) == SQLITE_OK;
   return read && header.at(reserved_at) == page_digest_bytes;
-}
-
-Result<void> Database::check_pages_from_now_on() {
-  // A page must not be written before the first one, which says that there are digests.
-  return execute("PRAGMA journal_mode = DELETE; PRAGMA cache_spill = OFF; VACUUM;");
 }
 
 Database::~Database() {
@@ -151,7 +151,9 @@ Result<std::string> Database::snapshot(const std::string& leave_out) {
   const int finished = sqlite3_backup_finish(backup);
   if (stepped != SQLITE_DONE) return error(finished == SQLITE_OK ? stepped : finished);
   // What was deleted must not stay in pages that are free, nor change where the rest lies.
-  K4T_TRY(copy.execute(leave_out + "; VACUUM;"));
+  K4T_TRY(copy.execute(leave_out));
+  reserve_digests(handle);
+  K4T_TRY(copy.execute("VACUUM"));
   sqlite3_int64 size = 0;
   const std::unique_ptr<unsigned char, decltype(&sqlite3_free)> bytes(sqlite3_serialize(handle, "main", &size, 0),
                                                                       sqlite3_free);

@@ -65,12 +65,11 @@ class Database {
     }
   }
 
-  /// The database as a file's bytes, as it is now, without what `leave_out`, statements, deletes from it. The same
-  /// content gives the same bytes.
+  /// The database as a file's bytes, as it is now, without what `leave_out`, statements, deletes from it. Its pages
+  /// have digests. The same content gives the same bytes.
   Result<std::string> snapshot(const std::string& leave_out);
 
-  /// Gives the pages of an older file digests. Nobody else may have it open.
-  Result<void> check_pages_from_now_on();
+  /// Whether the pages of the file have digests.
   [[nodiscard]] bool has_checked_pages();
 
   /// How many rows the last run() changed.

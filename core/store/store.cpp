@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "k4t/transport.hpp"
 #include "platform/steps.hpp"
 #include "store/checked_pages.hpp"
 #include "store/schema.hpp"
@@ -39,6 +40,28 @@ Result<void> set_meta(Database& database, const std::string& key, const std::str
                       value);
 }
 
+/// Puts the same database with digests in the place of one from a time when pages had none, as a whole. Nothing is
+/// written into the old one, which SQLite could not roll back through digests.
+Result<void> give_digests(const std::filesystem::path& file, std::unique_ptr<Database>& database) {
+  K4T_ASSIGN(const bool lacks, lacks_digests(*database));
+  if (!lacks) return {};
+  K4T_TRY(database->execute("PRAGMA wal_checkpoint(TRUNCATE);"));
+  K4T_ASSIGN(const auto bytes, database->snapshot(""));
+  database.reset();
+  std::error_code ignored;
+  const std::filesystem::path log = file.string() + "-wal";
+  // A log that is left belongs to the old one, and would be played back into the new one.
+  if (std::filesystem::exists(log, ignored) && std::filesystem::file_size(log, ignored) > 0) {
+    return Error{Status::busy, file.string() + " is being read by another command: try again", {}};
+  }
+  std::filesystem::remove(log, ignored);
+  platform::step("before store digests");
+  K4T_TRY(transport::local_host()->put_file(file.string(), bytes, 0600));
+  platform::step("after store digests");
+  K4T_ASSIGN(database, Database::open(file));
+  return {};
+}
+
 }  // namespace
 
 Result<void> make_state_folder(const std::filesystem::path& folder) {
@@ -65,6 +88,7 @@ Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& folder, 
     return Error{Status::not_found, "there is no metadata in " + folder.string() + " yet", {}};
   }
   K4T_ASSIGN(impl->database, Database::open(impl->file));
+  if (mode == Mode::change) K4T_TRY(give_digests(impl->file, impl->database));
   K4T_TRY(impl->database->execute("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;"));
   K4T_TRY(prepare_schema(*impl->database, impl->file, mode));
   if (mode == Mode::change) K4T_TRY(impl->database->execute("PRAGMA journal_mode = WAL;"));

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <set>
 
@@ -232,6 +234,9 @@ TEST(StoreFaults, ALogThatAPowerCutCutShortIsNotDamaged) {
   EXPECT_EQ(*killed.found_with(log), 3U);
 }
 
+/// Run by the next test in a process of its own.
+TEST(StoreFaultsVictim, DISABLED_Opens) { static_cast<void>(Store::open(::getenv("K4T_TEST_FOLDER"), "test")); }
+
 // What older versions made has no digests; it gets them.
 TEST(StoreFaults, AnOlderDatabaseGetsItsDigestsAndKeepsItsContent) {
   const Scratch scratch;
@@ -253,7 +258,19 @@ TEST(StoreFaults, AnOlderDatabaseGetsItsDigestsAndKeepsItsContent) {
                           "meta SELECT * FROM new.meta; PRAGMA application_id = 0x6b347401; PRAGMA user_version = 3;";
   ASSERT_EQ(sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(handle);
   sqlite3_close(handle);
-  ASSERT_EQ(Scratch::read(older)[20], 0);
+  const std::string old = Scratch::read(older);
+  ASSERT_EQ(old[20], 0);
+  // Killed before and after it takes the place, it is whole.
+  for (const char* moment : {"1 before store digests", "1 after store digests"}) {
+    write_file(older, old);
+    const auto ran = testing::run({"env", std::string("K4T_KILL_AT_STEP=") + moment,
+                                   "K4T_TEST_FOLDER=" + older.parent_path().string(),
+                                   std::filesystem::read_symlink("/proc/self/exe").string(),
+                                   "--gtest_also_run_disabled_tests", "--gtest_filter=StoreFaultsVictim.*"});
+    EXPECT_EQ(ran.exit_code, 128 + SIGKILL) << moment;
+    EXPECT_EQ(*content(older.parent_path()), before) << moment;
+  }
+  write_file(older, old);
   EXPECT_EQ(*content(older.parent_path()), before);
   EXPECT_EQ(Scratch::read(older)[20], 8);
   EXPECT_EQ(*content(older.parent_path()), before);
