@@ -75,7 +75,7 @@ _k4t() {
         run) _k4t_words "$global --then" "$word" ;;
         *) _k4t_words "$global" "$word" ;;
       esac ;;
-    adopt) _k4t_words "$global --force --yes" "$word" ;;
+    adopt) _k4t_words "$global --force --yes -y" "$word" ;;
     restore) _k4t_words "$global --from --at --key --passphrase-file --cluster --path --identity --known-hosts --force" "$word" ;;
     txn)
       case $sub in
