@@ -395,7 +395,7 @@ class History {
 /// In parts that can go side by side. Of each the first so many; K4T_HISTORIES=2500 goes through all 10,000.
 constexpr unsigned parts = 4;
 constexpr unsigned part_length = 2500;
-constexpr unsigned usual_length = 500;
+constexpr unsigned usual_length = 250;
 
 /// A variable of the environment, or that.
 unsigned asked(const char* name, unsigned otherwise) {
