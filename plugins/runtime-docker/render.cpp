@@ -1,6 +1,7 @@
 #include "render.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <set>
@@ -124,12 +125,20 @@ Health health_of(const Json& state) {
   return status == "unhealthy" ? Health::unhealthy : Health::none;
 }
 
-std::string detail_of(const Json& state, Phase phase) {
+/// The exit code of a program that SIGKILL ended: 128 and the number of the signal.
+constexpr std::int32_t killed = 128 + SIGKILL;
+
+/// Why `instance` is as it is, its other fields being read. An instance that dies at its memory limit within moments
+/// can be over before the engine hears of the limit (containerd issue 8180), so that a kill has two explanations.
+std::string detail_of(const Json& state, const Instance& instance) {
   if (member_or(state, "OOMKilled", false)) return "out of memory: the kernel ended it at its memory limit";
   auto error = member_or<std::string>(state, "Error", "");
   if (!error.empty()) return error;
+  if (instance.exit_code == killed && instance.memory_bytes != 0) {
+    return "killed: out of memory at its limit, or ended from outside; the engine does not tell which";
+  }
   const auto status = member_or<std::string>(state, "Status", "");
-  return phase == Phase::unknown || status == "dead" || status == "removing" ? status : "";
+  return instance.phase == Phase::unknown || status == "dead" || status == "removing" ? status : "";
 }
 
 std::vector<PortMap> ports_of(const Json& bindings) {
@@ -175,7 +184,7 @@ Instance read_instance(const Json& inspected) {
   instance.started_at_s = unix_time_s(member_or<std::string>(state, "StartedAt", ""));
   instance.cpu_millis = cpu_millis_of(host);
   instance.memory_bytes = member_or<std::uint64_t>(host, "Memory", 0);
-  instance.detail = detail_of(state, instance.phase);
+  instance.detail = detail_of(state, instance);
   return instance;
 }
 

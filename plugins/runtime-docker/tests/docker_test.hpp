@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ctime>
 #include <memory>
 #include <string>
 
@@ -126,15 +127,29 @@ class DockerTest : public ::testing::Test {
     return sink.out;
   }
 
-  /// Asks the engine itself; the status that it answers with.
-  int docker(const std::string& path, const char* verb, const Json& body) {
+  /// Asks the engine itself.
+  Result<http::Response> ask(const std::string& path, const char* verb, const Json& body = nullptr) {
     http::Endpoint endpoint;
     endpoint.unix_path = engine().socket().string();
     http::Request request{.method = verb, .target = path};
     request.headers["Content-Type"] = "application/json";
     request.body = body.dump();
-    const auto response = http::Client(endpoint).send(request);
+    return http::Client(endpoint).send(request);
+  }
+
+  /// Asks the engine itself; the status that it answers with.
+  int docker(const std::string& path, const char* verb, const Json& body) {
+    const auto response = ask(path, verb, body);
     return response ? response->status : -1;
+  }
+
+  /// Whether the engine's own record of what happened has that a program of `name` met its memory limit.
+  bool heard_of_memory_limit(const std::string& name) {
+    const Json filters{{"event", {"oom"}}, {"container", {name}}};
+    const auto events = ask("/events?since=0&until=" + std::to_string(std::time(nullptr)) +
+                                "&filters=" + http::percent_encode(filters.dump()),
+                            "GET");
+    return events && events->body.find("oom") != std::string::npos;
   }
 
   std::unique_ptr<runtime::Driver> driver_;

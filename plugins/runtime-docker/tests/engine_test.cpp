@@ -92,6 +92,20 @@ TEST_F(DockerTest, LimitsAreReadBackAndEnforced) {
 }
 
 TEST_F(DockerTest, RunningOutOfMemoryIsReported) {
+  InstanceSpec spec = script("1",
+                             "dd if=/dev/zero of=/dev/null bs=200M count=1; code=$?; "
+                             "until test -e /heard; do sleep 0.1; done; exit $code");
+  spec.memory_bytes = 16u << 20;
+  run(spec);
+  EXPECT_TRUE(eventually([&] { return heard_of_memory_limit(spec.name); }));
+  EXPECT_EQ(call<method::Exec>({spec.name, {"/bin/sh", "-c", ": > /heard"}})->exit_code, 0);
+  const Instance dead = ended(spec.name);
+  EXPECT_EQ(dead.exit_code, 137);
+  EXPECT_EQ(dead.detail, "out of memory: the kernel ended it at its memory limit");
+}
+
+/// Whether the engine hears of the limit before the instance is over is chance; either is told.
+TEST_F(DockerTest, RunningOutOfMemoryAtOnceIsReportedAsFarAsTheEngineKnows) {
   InstanceSpec spec = script("1", "exec dd if=/dev/zero of=/dev/null bs=200M count=1");
   spec.memory_bytes = 16u << 20;
   run(spec);

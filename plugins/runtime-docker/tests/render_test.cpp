@@ -217,6 +217,24 @@ TEST(InstanceOf, ReadsEveryField) {
   EXPECT_EQ(Json(*instance), Json(expected));
 }
 
+TEST(InstanceOf, ThatWasKilledAtAMemoryLimitIsToldThoughTheEngineMissedWhy) {
+  const std::string either =
+      "killed: out of memory at its limit, or ended from outside; the engine does not tell which";
+  Json answer = inspected();
+  answer["State"]["OOMKilled"] = false;
+  EXPECT_EQ(instance_of(answer)->detail, either);
+  answer["State"]["Status"] = "restarting";
+  EXPECT_EQ(instance_of(answer)->detail, either);
+  answer["State"]["Error"] = "said by the engine";
+  EXPECT_EQ(instance_of(answer)->detail, "said by the engine");
+  answer["State"]["Error"] = "";
+  answer["State"]["ExitCode"] = 1;
+  EXPECT_EQ(instance_of(answer)->detail, "");
+  answer["State"]["ExitCode"] = 137;
+  answer["HostConfig"]["Memory"] = 0;
+  EXPECT_EQ(instance_of(answer)->detail, "");
+}
+
 TEST(InstanceOf, KnowsEveryPhaseAndCallsTheRestUnknown) {
   const std::map<std::string, Phase> phases{{"created", Phase::created},       {"running", Phase::running},
                                             {"restarting", Phase::restarting}, {"exited", Phase::exited},
