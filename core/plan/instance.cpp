@@ -104,6 +104,13 @@ std::string revision_of(const model::Service& service) {
   Json parts = Json(service);
   for (const char* placed : {"replicas", "node_labels", "reach", "health", "expose", "txt", "drain_timeout_s"})
     parts.erase(placed);
+  // What is as it is by default does not count, so that a k4t in which services have one more setting finds the
+  // revision that this one made.
+  const Json usual = model::Service{};
+  for (const auto& [name, value] : usual.items()) {
+    const auto part = parts.find(name);
+    if (part != parts.end() && *part == value) parts.erase(part);
+  }
   return sha256_hex(parts.dump()).substr(0, 12);
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 #include <utility>
 
 #include "plan/routing.hpp"
@@ -499,6 +500,49 @@ TEST(InstanceSpec, ItsLabelsTellEverythingBack) {
   const auto declared = decode<model::Service>(Json::parse(instance.labels.at("k4t.declaration")));
   ASSERT_TRUE(declared);
   EXPECT_EQ(*declared, service);
+}
+
+/// Whoever changes this replaces every instance of every cluster on the day that k4t is upgraded.
+TEST(Revision, IsWhatItWasInTheVersionBefore) {
+  model::Service service;
+  service.name = "web";
+  service.image = "example.net/web:1";
+  EXPECT_EQ(revision_of(service), "653834bc0d5c");
+  service.entrypoint = {"/bin/web"};
+  service.command = {"--listen", "8080"};
+  service.env = {{"A", "b"}};
+  service.ports = {{"http", 8080}};
+  service.network = runtime::Network::host;
+  service.cpu_millis = 250;
+  service.memory_bytes = 64 * mib;
+  service.pids = 100;
+  service.user = "web";
+  service.read_only = true;
+  service.restart = runtime::Restart::on_failure;
+  service.stop_timeout_s = 20;
+  service.dns_servers = {"192.0.2.53"};
+  EXPECT_EQ(revision_of(service), "fb5a8c9ed03a");
+}
+
+TEST(Revision, ChangesWithWhatAnInstanceIsMadeOfAndWithNothingElse) {
+  const auto web = service_of("web", 1);
+  const auto with = [&](auto change) {
+    auto other = web;
+    change(other);
+    return revision_of(other);
+  };
+  EXPECT_EQ(with([](auto& one) { one.replicas = 7; }), revision_of(web));
+  EXPECT_EQ(with([](auto& one) { one.txt = {"v=1"}; }), revision_of(web));
+  EXPECT_EQ(with([](auto& one) { one.drain_timeout_s = 1; }), revision_of(web));
+  std::set<std::string> all{revision_of(web)};
+  all.insert(with([](auto& one) { one.image = "web:2"; }));
+  all.insert(with([](auto& one) { one.env = {{"A", ""}}; }));
+  all.insert(with([](auto& one) { one.cpu_millis = 1; }));
+  all.insert(with([](auto& one) { one.pids = 1; }));
+  all.insert(with([](auto& one) { one.read_only = true; }));
+  all.insert(with([](auto& one) { one.stop_timeout_s = 0; }));
+  all.insert(with([](auto& one) { one.ports.clear(); }));
+  EXPECT_EQ(all.size(), 8U) << "each of these needs new instances";
 }
 
 TEST(InstanceSpec, MalformedPortLabelsAreRefused) {
