@@ -2,6 +2,7 @@
 
 #include "bind_driver.hpp"
 #include "k4t/dnsparticipant.hpp"
+#include "k4t/options.hpp"
 
 namespace k4t::dns_bind {
 namespace {
@@ -19,39 +20,18 @@ struct Options {
 };
 K4T_JSON(Options, port, zone, key_file, timeout_ms, message_limit_bytes)
 
-Json property(const char* type, const char* description) { return {{"type", type}, {"description", description}}; }
-
-/// A file that k4t keeps with its copies.
-Json file_property(const char* description) {
-  Json described = property("string", description);
-  described["k4t-file"] = true;
-  return described;
-}
-
-Json number(const char* description, std::uint32_t least, std::uint32_t most, std::uint32_t standard) {
-  Json described = property("integer", description);
-  described["minimum"] = least;
-  described["maximum"] = most;
-  described["default"] = standard;
-  return described;
-}
-
 Json options_schema() {
   const Options standard;
-  return {{"$schema", "http://json-schema.org/draft-07/schema#"},
-          {"type", "object"},
-          {"additionalProperties", false},
-          {"properties",
-           {{"port", number("TCP port on which the server answers.", 1, 65535, standard.port)},
-            {"zone", property("string",
-                              "The zone that holds the cluster's domain: the domain itself, which is the default, "
-                              "or a parent of it. No final dot.")},
-            {"key_file", file_property("File with the TSIG key, as `tsig-keygen` writes it or as one line "
-                                       "NAME:ALGORITHM:BASE64. Not readable by other users. Without it messages are "
-                                       "not signed, and the server has to trust our address.")},
-            {"timeout_ms", number("How long to wait for each answer.", 100, 60000, standard.timeout_ms)},
-            {"message_limit_bytes", number("Size above which a commit is sent in several updates.", 2048, 65000,
-                                           standard.message_limit_bytes)}}}};
+  return option::schema(
+      {{"port", option::port("TCP port on which the server answers.", standard.port)},
+       {"zone", option::text("The zone that holds the cluster's domain: the domain itself, which is the default, or a "
+                             "parent of it. No final dot.")},
+       {"key_file", option::file("File with the TSIG key, as `tsig-keygen` writes it or as one line "
+                                 "NAME:ALGORITHM:BASE64. Not readable by other users. Without it messages are not "
+                                 "signed, and the server has to trust our address.")},
+       {"timeout_ms", option::number("How long to wait for each answer.", 100, 60000, standard.timeout_ms)},
+       {"message_limit_bytes", option::number("Size above which a commit is sent in several updates.", 2048, 65000,
+                                              standard.message_limit_bytes)}});
 }
 
 Result<std::unique_ptr<du::Authenticator>> authenticator_of(const Options& options) {

@@ -4,6 +4,7 @@
 
 #include "k4t/dnsparticipant.hpp"
 #include "k4t/gsstsig.hpp"
+#include "k4t/options.hpp"
 #include "windows_driver.hpp"
 
 namespace k4t::dns_windows {
@@ -30,49 +31,25 @@ struct Options {
 };
 K4T_JSON(Options, host, principal, keytab, password_file, realm, kdc_address, kdc_port, port, zone, timeout_ms)
 
-Json property(const char* type, const char* description) { return {{"type", type}, {"description", description}}; }
-
-/// A file that k4t keeps with its copies.
-Json file_property(const char* description) {
-  Json described = property("string", description);
-  described["k4t-file"] = true;
-  return described;
-}
-
-Json number(const char* description, std::uint32_t least, std::uint32_t most, std::uint32_t standard) {
-  Json described = property("integer", description);
-  described["minimum"] = least;
-  described["maximum"] = most;
-  described["default"] = standard;
-  return described;
-}
-
 Json options_schema() {
   const Options standard;
-  return {
-      {"$schema", "http://json-schema.org/draft-07/schema#"},
-      {"type", "object"},
-      {"additionalProperties", false},
-      {"required", {"host", "principal"}},
-      {"properties",
-       {{"host", property("string",
-                          "Full host name of this DNS server, e.g. dc1.ad.example.net: tickets are for DNS/HOST. It is "
-                          "not looked up; the address tells where the server is.")},
-        {"principal", property("string", "Account that k4t updates with: k4t, or k4t@AD.EXAMPLE.NET.")},
-        {"keytab", file_property("File with the account's Kerberos keys, not readable by other users. Either this or "
-                                 "password_file.")},
-        {"password_file",
-         file_property("File whose first line is the account's password, not readable by other users.")},
-        {"realm", property("string", "Kerberos realm; without it, the host's domain in upper case.")},
-        {"kdc_address",
-         property("string", "IP address of the domain controller that gives tickets; without it, this server's.")},
-        {"kdc_port", number("TCP port of Kerberos there.", 1, 65535, standard.kdc_port)},
-        {"port", number("TCP port on which the DNS server answers.", 1, 65535, standard.port)},
-        {"zone", property("string",
-                          "The zone that holds the cluster's domain: the domain itself, which is the default, or a "
-                          "parent of it. No final dot.")},
-        {"timeout_ms",
-         number("How long to wait for each answer, DNS and Kerberos.", 100, 60000, standard.timeout_ms)}}}};
+  return option::schema(
+      {{"host", option::text("Full host name of this DNS server, e.g. dc1.ad.example.net: tickets are for DNS/HOST. It "
+                             "is not looked up; the address tells where the server is.")},
+       {"principal", option::text("Account that k4t updates with: k4t, or k4t@AD.EXAMPLE.NET.")},
+       {"keytab", option::file("File with the account's Kerberos keys, not readable by other users. Either this or "
+                               "password_file.")},
+       {"password_file", option::file("File whose first line is the account's password, not readable by other users.")},
+       {"realm", option::text("Kerberos realm; without it, the host's domain in upper case.")},
+       {"kdc_address",
+        option::text("IP address of the domain controller that gives tickets; without it, this server's.")},
+       {"kdc_port", option::port("TCP port of Kerberos there.", standard.kdc_port)},
+       {"port", option::port("TCP port on which the DNS server answers.", standard.port)},
+       {"zone", option::text("The zone that holds the cluster's domain: the domain itself, which is the default, or a "
+                             "parent of it. No final dot.")},
+       {"timeout_ms",
+        option::number("How long to wait for each answer, DNS and Kerberos.", 100, 60000, standard.timeout_ms)}},
+      {"host", "principal"});
 }
 
 std::string in_case(std::string text, char from, char to, int shift) {

@@ -1,3 +1,4 @@
+#include "k4t/options.hpp"
 #include "haproxy_driver.hpp"
 #include "k4t/gateway_rules.hpp"
 #include "k4t/ssh.hpp"
@@ -18,43 +19,27 @@ struct Options {
 };
 K4T_JSON(Options, host, ssh, config, file, binary, master_socket, listen, hard_stop_after_s)
 
-Json text_option(const char* description, const std::string& fallback) {
-  return {{"type", "string"}, {"minLength", 1}, {"description", description}, {"default", fallback}};
-}
-
 Json options_schema() {
   const Options defaults;
-  return {
-      {"type", "object"},
-      {"additionalProperties", false},
-      {"properties",
-       {{"host",
-         text_option("The machine on which HAProxy runs: \"local\" or \"ssh://[user@]host[:port]\".", defaults.host)},
-        {"ssh", transport::ssh_options_schema()},
-        {"config",
-         {{"type", "array"},
-          {"items", {{"type", "string"}, {"minLength", 1}}},
-          {"description",
-           "The administrator's configuration files, in the order in which HAProxy is started with "
-           "them. k4t reads them for checks only."},
-          {"default", defaults.config}}},
-        {"file", text_option("k4t's own configuration file: the last -f that HAProxy is started with. k4t keeps what "
-                             "it needs beside it, in the folder of this name with .k4t behind it.",
-                             defaults.file)},
-        {"binary", text_option("The haproxy program that checks configurations.", defaults.binary)},
-        {"master_socket", text_option("The socket that HAProxy is started with in -S.", defaults.master_socket)},
-        {"listen",
-         {{"type", "string"},
-          {"minLength", 1},
-          {"description", "The IPv4 or IPv6 address on which services are offered. Default: the gateway's address."}}},
-        {"hard_stop_after_s",
-         {{"type", "integer"},
-          {"minimum", 1},
-          {"maximum", 2000000},
-          {"description",
-           "How long a process that was replaced may go on serving the connections it has, WebSockets "
-           "and TCP streams among them, before it cuts them."},
-          {"default", defaults.hard_stop_after_s}}}}}};
+  return option::schema(
+      {{"host",
+        option::text("The machine on which HAProxy runs: \"local\" or \"ssh://[user@]host[:port]\".", defaults.host)},
+       {"ssh", transport::ssh_options_schema()},
+       {"config", option::list("The administrator's configuration files, in the order in which HAProxy is started with "
+                               "them. k4t reads them for checks only.",
+                               option::path(""), defaults.config)},
+       {"file",
+        option::path("k4t's own configuration file: the last -f that HAProxy is started with. k4t keeps what it "
+                     "needs beside it, in the folder of this name with .k4t behind it.",
+                     defaults.file)},
+       {"binary", option::path("The haproxy program that checks configurations.", defaults.binary)},
+       {"master_socket", option::path("The socket that HAProxy is started with in -S.", defaults.master_socket)},
+       {"listen", option::text("The IPv4 or IPv6 address on which services are offered. Default: the gateway's "
+                               "address.")},
+       {"hard_stop_after_s",
+        option::number("How long a process that was replaced may go on serving the connections it has, WebSockets and "
+                       "TCP streams among them, before it cuts them.",
+                       1, 2000000, defaults.hard_stop_after_s)}});
 }
 
 Error invalid(const std::string& option, const std::string& why) {

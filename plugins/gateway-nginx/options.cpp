@@ -3,14 +3,17 @@
 #include <algorithm>
 
 #include "k4t/gateway_rules.hpp"
+#include "k4t/options.hpp"
 
 namespace k4t::nginx {
 namespace {
 
 constexpr const char* path_pattern = "^(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+$";
 
-Json path_schema(const char* description, const std::string& value) {
-  return {{"type", "string"}, {"pattern", path_pattern}, {"description", description}, {"default", value}};
+Json config_path(const char* description, const Json& standard = nullptr) {
+  Json path = option::path(description, standard);
+  path["pattern"] = path_pattern;
+  return path;
 }
 
 /// As path_pattern: paths become part of configuration files, and "." and ".." would make two names of one folder.
@@ -53,38 +56,20 @@ Result<void> check(const Options& options) {
 
 Json options_schema() {
   const Options defaults;
-  Json properties = {
-      {"host",
-       {{"type", "string"},
-        {"description", "where nginx runs: \"local\" or \"ssh://[user@]host[:port]\""},
-        {"default", defaults.host}}},
-      {"ssh", transport::ssh_options_schema()},
-      {"config", path_schema("nginx's main configuration file", defaults.config)},
-      {"folder",
-       path_schema("the folder that k4t owns; the main configuration includes its live/ files", defaults.folder)},
-      {"binary",
-       {{"type", "string"},
-        {"minLength", 1},
-        {"description", "the nginx program, or a wrapper that gives the needed rights"},
-        {"default", defaults.binary}}},
-      {"prefix", path_schema("what nginx was started with as -p; default: not given", "")},
-      {"pid_file", path_schema("as the directive pid of the main configuration says", defaults.pid_file)},
-      {"status_port",
-       {{"type", "integer"},
-        {"minimum", 1},
-        {"maximum", 65535},
-        {"description", "TCP port of 127.0.0.1 at which nginx tells which version it serves"},
-        {"default", defaults.status_port}}},
-      {"listen",
-       {{"type", "array"},
-        {"minItems", 1},
-        {"items", {{"type", "string"}}},
-        {"description", "addresses to accept connections at; default: the gateway's address"}}}};
-  properties["prefix"].erase("default");
-  return {{"$schema", "http://json-schema.org/draft-07/schema#"},
-          {"type", "object"},
-          {"additionalProperties", false},
-          {"properties", std::move(properties)}};
+  Json listen = option::list("addresses to accept connections at; default: the gateway's address", option::text(""));
+  listen["minItems"] = 1;
+  return option::schema(
+      {{"host", option::text("where nginx runs: \"local\" or \"ssh://[user@]host[:port]\"", defaults.host)},
+       {"ssh", transport::ssh_options_schema()},
+       {"config", config_path("nginx's main configuration file", defaults.config)},
+       {"folder",
+        config_path("the folder that k4t owns; the main configuration includes its live/ files", defaults.folder)},
+       {"binary", option::text("the nginx program, or a wrapper that gives the needed rights", defaults.binary)},
+       {"prefix", config_path("what nginx was started with as -p; default: not given")},
+       {"pid_file", config_path("as the directive pid of the main configuration says", defaults.pid_file)},
+       {"status_port",
+        option::port("TCP port of 127.0.0.1 at which nginx tells which version it serves", defaults.status_port)},
+       {"listen", std::move(listen)}});
 }
 
 Result<Options> read_options(const OpenRequest& request) {

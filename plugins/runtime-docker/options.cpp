@@ -5,6 +5,7 @@
 
 #include <charconv>
 
+#include "k4t/options.hpp"
 #include "k4t/ssh.hpp"
 #include "k4t/transport.hpp"
 
@@ -119,60 +120,36 @@ Result<void> check_fit(const Written& written, const Json& options) {
   return check_logins(written.registries);
 }
 
-Json path_schema(const char* description) {
-  return {{"type", "string"}, {"pattern", "^/"}, {"description", description}};
-}
-
 Json tls_schema() {
-  return {
-      {"type", "object"},
-      {"additionalProperties", false},
-      {"required", {"ca", "cert", "key"}},
-      {"description", "TLS for tcp://, as dockerd --tlsverify speaks it; the engine's certificate is always verified"},
-      {"properties",
-       {{"ca", path_schema("The authority that made the engine's certificate (PEM)")},
-        {"cert", path_schema("What k4t shows the engine (PEM)")},
-        {"key", path_schema("Its private key (PEM, not encrypted), closed to group and others")},
-        {"server_name",
-         {{"type", "string"},
-          {"minLength", 1},
-          {"description", "What the engine's certificate is for, if not the address in host"}}}}}};
+  return option::table(
+      "TLS for tcp://, as dockerd --tlsverify speaks it; the engine's certificate is always verified",
+      {{"ca", option::file("The authority that made the engine's certificate (PEM)")},
+       {"cert", option::file("What k4t shows the engine (PEM)")},
+       {"key", option::file("Its private key (PEM, not encrypted), closed to group and others")},
+       {"server_name", option::text("What the engine's certificate is for, if not the address in host")}},
+      {"ca", "cert", "key"});
 }
 
 }  // namespace
 
 Json options_schema() {
   const Written defaults;
-  return {
-      {"type", "object"},
-      {"additionalProperties", false},
-      {"properties",
-       {{"host",
-         {{"type", "string"},
-          {"default", defaults.host},
-          {"description",
-           "The Docker Engine: unix:///PATH, ssh://[USER@]HOST[:PORT] or tcp://ADDRESS:PORT. TCP without tls is "
-           "neither encrypted nor authenticated: only for networks where everybody may be root on the node."}}},
-        {"socket",
-         {{"type", "string"},
-          {"pattern", "^/"},
-          {"default", default_socket},
-          {"description", "Over ssh://, the engine's socket on the node"}}},
-        {"ssh", transport::ssh_options_schema()},
-        {"tls", tls_schema()},
-        {"registries", registries_schema()},
-        {"share_port",
-         {{"type", "integer"},
-          {"minimum", 1},
-          {"maximum", 65535},
-          {"description",
-           "Over ssh://, the TCP port at which other nodes get images from this one while k4t brings them; else any "
-           "free one from 61000 up"}}},
-        {"network",
-         {{"type", "string"},
-          {"pattern", "^[a-zA-Z0-9][a-zA-Z0-9_.-]*$"},
-          {"description",
-           "With the node's 'subnet': the engine's network whose addresses these are (bridge, ipvlan or macvlan)"}}}}}};
+  Json network = option::text(
+      "With the node's 'subnet': the engine's network whose addresses these are (bridge, ipvlan or macvlan)");
+  network["pattern"] = "^[a-zA-Z0-9][a-zA-Z0-9_.-]*$";
+  return option::schema(
+      {{"host",
+        option::text("The Docker Engine: unix:///PATH, ssh://[USER@]HOST[:PORT] or tcp://ADDRESS:PORT. TCP without tls "
+                     "is neither encrypted nor authenticated: only for networks where everybody may be root on the "
+                     "node.",
+                     defaults.host)},
+       {"socket", option::path("Over ssh://, the engine's socket on the node", default_socket)},
+       {"ssh", transport::ssh_options_schema()},
+       {"tls", tls_schema()},
+       {"registries", registries_schema()},
+       {"share_port", option::port("Over ssh://, the TCP port at which other nodes get images from this one while k4t "
+                                   "brings them; else any free one from 61000 up")},
+       {"network", std::move(network)}});
 }
 
 Result<Options> parse_options(const OpenRequest& request) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "k4t/options.hpp"
 #include "k4t/secret_file.hpp"
 
 namespace k4t::docker {
@@ -20,26 +21,17 @@ void wipe(std::string& secret) { ::explicit_bzero(secret.data(), secret.size());
 }  // namespace
 
 Json registries_schema() {
-  return {
-      {"type", "array"},
-      {"description", "Logins at image registries; a pull carries the one of its own registry only"},
-      {"items",
-       {{"type", "object"},
-        {"additionalProperties", false},
-        {"required", {"server", "user", "password_file"}},
-        {"properties",
-         {{"server",
-           {{"type", "string"},
-            {"pattern", "^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?$"},
-            {"description",
-             "The registry as images name it, e.g. \"registry.example.net:5000\"; \"docker.io\" for "
-             "Docker Hub"}}},
-          {"user", {{"type", "string"}, {"minLength", 1}, {"description", "Who logs in"}}},
-          {"password_file",
-           {{"type", "string"},
-            {"pattern", "^/"},
-            {"k4t-file", true},
-            {"description", "A file with the password or token alone, closed to other users of this machine"}}}}}}}};
+  Json server =
+      option::text("The registry as images name it, e.g. \"registry.example.net:5000\"; \"docker.io\" for Docker Hub");
+  server["pattern"] = "^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?$";
+  Json login =
+      option::table("",
+                    {{"server", std::move(server)},
+                     {"user", option::text("Who logs in")},
+                     {"password_file",
+                      option::file("A file with the password or token alone, closed to other users of this machine")}},
+                    {"server", "user", "password_file"});
+  return option::list("Logins at image registries; a pull carries the one of its own registry only", login);
 }
 
 Result<void> check_logins(const std::vector<Login>& logins) {

@@ -3,6 +3,8 @@
 #include <dlfcn.h>
 #include <unistd.h>
 
+#include "k4t/options.hpp"
+
 namespace k4t::process {
 namespace {
 
@@ -20,32 +22,22 @@ std::string find_supervisor() {
   return {};
 }
 
-Json text_schema(const char* description) {
-  return {{"type", "string"}, {"pattern", "^/"}, {"description", description}};
-}
-
 }  // namespace
 
 Json options_schema() {
-  return {{"$schema", "http://json-schema.org/draft-07/schema#"},
-          {"type", "object"},
-          {"additionalProperties", false},
-          {"properties",
-           {{"folder", text_schema("Absolute folder in which instances, their states and logs are kept; one per node. "
-                                   "Default: /var/lib/k4t/process/<the node's name>.")},
-            {"supervisor", text_schema("Absolute path of k4t-supervise. Default: looked for beside the plugin.")},
-            {"images",
-             {{"type", "object"},
-              {"additionalProperties", {{"type", "string"}, {"pattern", "^/"}}},
-              {"description",
-               "The program that stands for an image here: {\"shop/web\" = \"/usr/bin/shop-web\"}. It takes "
-               "the place of the entrypoint's first word."}}},
-            {"log_file_bytes",
-             {{"type", "integer"},
-              {"minimum", 65536},
-              {"maximum", 1073741824},
-              {"default", 8388608},
-              {"description", "Size of an instance's log file, of which the last full one is kept too, in bytes."}}}}}};
+  const Options defaults;
+  return option::schema(
+      {{"folder", option::path("Absolute folder in which instances, their states and logs are kept; one per node. "
+                               "Default: /var/lib/k4t/process/<the node's name>.")},
+       {"supervisor", option::path("Absolute path of k4t-supervise. Default: looked for beside the plugin.")},
+       {"images",
+        {{"type", "object"},
+         {"additionalProperties", option::path("")},
+         {"description",
+          "The program that stands for an image here: {\"shop/web\" = \"/usr/bin/shop-web\"}. It takes the place of "
+          "the entrypoint's first word."}}},
+       {"log_file_bytes", option::number("Size of an instance's log file, of which the last full one is kept too.",
+                                         65536, 1073741824, defaults.log_file_bytes)}});
 }
 
 Result<Options> read_options(const OpenRequest& request) {

@@ -2,6 +2,7 @@
 
 // clang-format off
 #include "define.hpp"
+#include "k4t/options.hpp"
 #include "k4t/participant.hpp"
 #include "k4t/plugin.hpp"
 // clang-format on

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "k4t/options.hpp"
 #include "k4t/transport.hpp"
 
 namespace k4t::transport {
@@ -68,14 +69,14 @@ Result<void> check_time(std::string_view option, std::uint32_t time_ms) {
   return bad("ssh option " + std::string(option) + ": must be from 1 ms to 1 h");
 }
 
-Json path_schema(const char* description) {
-  return {{"type", "string"}, {"pattern", "^(/.*)?$"}, {"k4t-file", true}, {"description", description}};
+/// An option that a node or gateway can set back to nothing where the cluster's [ssh] has it.
+Json or_empty(Json option, const char* pattern) {
+  option.erase("minLength");
+  option["pattern"] = pattern;
+  return option;
 }
 
-Json time_schema(const char* description, std::uint32_t value_ms) {
-  return {
-      {"type", "integer"}, {"minimum", 1}, {"maximum", hour_ms}, {"description", description}, {"default", value_ms}};
-}
+constexpr const char* path_or_empty = "^(/.*)?$";
 
 }  // namespace
 
@@ -83,27 +84,21 @@ K4T_JSON_DEFINE(SshOptions, identity, passphrase_file, known_hosts, jump, connec
 
 Json ssh_options_schema() {
   const SshOptions defaults;
-  Json identity = {
-      {"type", "array"},
-      {"items", path_schema("a private key file")},
-      {"description",
-       "Private key files; without any, what ssh-agent offers and the user's id_ed25519, id_ecdsa, id_rsa"}};
-  return {
-      {"type", "object"},
-      {"additionalProperties", false},
-      {"description", "How the host is reached over SSH; ~/.ssh/config is not read"},
-      {"properties",
-       {{"identity", std::move(identity)},
-        {"passphrase_file", path_schema("A file whose first line decrypts the keys")},
-        {"known_hosts", path_schema("The only file whose host keys are believed; empty: the user's and the "
-                                    "system's")},
-        {"jump",
-         {{"type", "string"},
-          {"pattern", "^(ssh://.*)?$"},
-          {"description", "A host to go through, ssh://[user@]host[:port]"}}},
-        {"connect_timeout_ms", time_schema("For connecting and authentication together", defaults.connect_timeout_ms)},
-        {"keep_alive_ms", time_schema("A server that is silent so long is asked, and after as long again given up",
-                                      defaults.keep_alive_ms)}}}};
+  return option::table(
+      "How the host is reached over SSH; ~/.ssh/config is not read",
+      {{"identity",
+        option::list(
+            "Private key files; without any, what ssh-agent offers and the user's id_ed25519, id_ecdsa, id_rsa",
+            option::file("A private key file"))},
+       {"passphrase_file", or_empty(option::file("A file whose first line decrypts the keys"), path_or_empty)},
+       {"known_hosts", or_empty(option::file("The only file whose host keys are believed; empty: the user's and the "
+                                             "system's"),
+                                path_or_empty)},
+       {"jump", or_empty(option::text("A host to go through, ssh://[user@]host[:port]"), "^(ssh://.*)?$")},
+       {"connect_timeout_ms",
+        option::number("For connecting and authentication together", 1, hour_ms, defaults.connect_timeout_ms)},
+       {"keep_alive_ms", option::number("A server that is silent so long is asked, and after as long again given up", 1,
+                                        hour_ms, defaults.keep_alive_ms)}});
 }
 
 std::string SshTarget::url() const {

@@ -30,6 +30,16 @@ TEST(Options, DefaultToTheLocalEngine) {
   EXPECT_FALSE(parsed->exposed);
 }
 
+TEST(Options, NameTheFilesThatAMasterNeedsWhichComesBackFromACopy) {
+  const Json schema = options_schema();
+  for (const char* file :
+       {"/properties/tls/properties/ca", "/properties/tls/properties/cert", "/properties/tls/properties/key",
+        "/properties/ssh/properties/identity/items", "/properties/ssh/properties/passphrase_file",
+        "/properties/ssh/properties/known_hosts", "/properties/registries/items/properties/password_file"}) {
+    EXPECT_EQ(schema.at(Json::json_pointer(file)).at("k4t-file"), true) << file;
+  }
+}
+
 TEST(Options, RefuseWhatIsNoEngine) {
   for (const char* bad :
        {"https://192.0.2.1", "tcp://node1:2375", "tcp://192.0.2.1", "tcp://192.0.2.1:", "tcp://192.0.2.1:0",

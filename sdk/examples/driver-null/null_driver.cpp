@@ -10,6 +10,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "k4t/options.hpp"
+
 namespace k4t::null {
 namespace {
 
@@ -137,12 +139,7 @@ Manifest manifest() {
   manifest.summary = "A gateway that keeps its state in a file and serves nobody";
   manifest.capabilities = {gateway::capability::http, gateway::capability::tcp,
                            gateway::capability::endpoint_connections};
-  manifest.options_schema = {
-      {"type", "object"},
-      {"properties",
-       {{"file", {{"type", "string"}, {"pattern", "^/"}, {"description", "Absolute path of the file to keep"}}}}},
-      {"required", {"file"}},
-      {"additionalProperties", false}};
+  manifest.options_schema = option::schema({{"file", option::path("Absolute path of the file to keep")}}, {"file"});
   return manifest;
 }
 

@@ -27,6 +27,7 @@ struct Manifest {
   bool concurrent = false;                ///< calls on one handle may run in parallel
   /// JSON Schema (draft 7) of the options in k4t.toml. A string with `"k4t-file": true` beside its type names a file of
   /// the master's machine: k4t puts it into encrypted copies of its metadata, so that a lost master comes back with it.
+  /// k4t/options.hpp has words for it.
   Json options_schema = Json::object();
 };
 K4T_SDK_JSON(Manifest, name, kind, version, summary, apis, capabilities, concurrent, options_schema)
