@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -223,6 +224,14 @@ Server::Server(const std::vector<std::string>& argv, const fs::path& log, const 
 
 Server::~Server() { finish(); }
 
+bool has_ended(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(stat, text);
+  const auto state = text.rfind(')');
+  return state == std::string::npos || state + 2 >= text.size() || text[state + 2] == 'Z';
+}
+
 void Server::signal(int number) const { ::kill(pid_, number); }
 
 void Server::finish() {
@@ -239,14 +248,8 @@ void Server::stop(std::chrono::milliseconds grace) {
   if (::send(guard_, "T", 1, MSG_NOSIGNAL) != 1) return finish();
   eventually(
       [this] {
-        for (const pid_t child : children_of(guardian_)) {
-          std::ifstream stat("/proc/" + std::to_string(child) + "/stat");
-          std::string text;
-          std::getline(stat, text);
-          const auto state = text.rfind(')');
-          if (state != std::string::npos && state + 2 < text.size() && text[state + 2] != 'Z') return false;
-        }
-        return true;
+        const auto children = children_of(guardian_);
+        return std::all_of(children.begin(), children.end(), has_ended);
       },
       grace);
   finish();

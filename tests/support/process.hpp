@@ -84,6 +84,9 @@ class Server {
   int guard_ = -1;
 };
 
+/// Whether a process is gone, or a zombie, of which no file or pipe is open any more.
+bool has_ended(pid_t pid);
+
 /// What a command that ran to its end did.
 struct Ran {
   int exit_code = -1;  ///< 128 + n: ended by signal n

@@ -46,7 +46,7 @@ class OnHost : public Rig {
     ASSERT_EQ(all.size(), 1U);
     ::kill(all.front(), SIGKILL);
     // A signal takes its time. What is asked until then has an unknown outcome, which is not what is tested here.
-    ASSERT_TRUE(eventually([&] { return programs().empty(); }));
+    ASSERT_TRUE(eventually([&] { return k4t::testing::has_ended(all.front()); }));
   }
   static std::size_t resident_kib(pid_t pid) {
     std::ifstream in("/proc/" + std::to_string(pid) + "/status");
