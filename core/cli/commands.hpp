@@ -151,7 +151,9 @@ struct LogsArguments {
 };
 Exit run_logs(const Globals& globals, const LogsArguments& arguments);
 
+/// `folders`: where to look; none: where the configuration says.
 Exit run_plugin_ls(const Globals& globals, const std::vector<std::string>& folders);
+Exit run_plugin_show(const Globals& globals, const std::string& name, const std::vector<std::string>& folders);
 Exit run_config_check(const Globals& globals, const std::vector<std::string>& files);
 Exit run_config_schema(const Globals& globals, const std::string& which);
 Exit run_doctor(const Globals& globals);

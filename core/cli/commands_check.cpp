@@ -11,7 +11,7 @@
 #include "operation/transactions.hpp"
 #include "operation/witnesses.hpp"
 
-/// Commands that check: config check, config schema, doctor.
+/// Commands that check: config check, doctor.
 
 namespace k4t::cli {
 namespace {
@@ -257,11 +257,6 @@ Exit run_config_check(const Globals& globals, const std::vector<std::string>& gi
                      plural(cluster.gateways.size(), "gateway") + ", " + plural(cluster.dns.size(), "DNS server");
   if (!files.empty()) text += "; " + plural(session->services().size(), "service");
   std::printf("%s.\n", printable(text).c_str());
-  return Exit::done;
-}
-
-Exit run_config_schema(const Globals& /*globals*/, const std::string& which) {
-  std::puts((which == "service" ? config::service_schema() : config::cluster_schema()).dump(2).c_str());
   return Exit::done;
 }
 

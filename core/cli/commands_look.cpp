@@ -15,7 +15,7 @@
 #include "operation/nodes.hpp"
 #include "platform/parallel.hpp"
 
-/// Commands that look: status, ps, logs, plugin ls, version.
+/// Commands that look: status, ps, logs, version.
 
 namespace k4t::cli {
 namespace {
@@ -210,39 +210,6 @@ Exit run_logs(const Globals& globals, const LogsArguments& arguments) {
     exit = Exit::failed;
   }
   return exit;
-}
-
-Exit run_plugin_ls(const Globals& globals, const std::vector<std::string>& folders) {
-  auto where = folders;
-  if (where.empty()) {
-    const auto loaded = config::load_cluster(globals.config_path, {default_plugin_folders()});
-    where = loaded.ok() ? loaded.value->plugin_folders : default_plugin_folders();
-  }
-  const auto catalog = plugin::Catalog::scan(where);
-  bool broken = false;
-  Table table({"NAME", "KIND", "VERSION", "API", "STATE", "SUMMARY"});
-  for (const auto& row : catalog.rows()) {
-    const bool usable = row.error.empty();
-    broken = broken || !usable;
-    std::string apis;
-    for (const auto& api : row.apis) apis += (apis.empty() ? "" : ",") + api;
-    table.add({row.name.empty() ? row.path : row.name,
-               row.kind,
-               row.version,
-               apis,
-               {usable ? "ok" : "broken", usable ? Style::good : Style::bad},
-               usable ? row.summary : row.error});
-  }
-  if (globals.json) {
-    print_json(Json(catalog.rows()));
-  } else if (table.empty()) {
-    std::string text;
-    for (const auto& folder : where) text += (text.empty() ? "" : ", ") + folder;
-    std::printf("No plugins in %s.\n", text.c_str());
-  } else {
-    put(stdout, table.render(terminal_of(stdout).colours));
-  }
-  return broken ? Exit::failed : Exit::done;
 }
 
 std::string version_line() {

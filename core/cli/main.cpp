@@ -437,7 +437,14 @@ class Program {
     auto* ls = command(
         "ls", "List plugins, broken ones with the reason", [this] { return run_plugin_ls(globals_, folders_); },
         plugin);
-    ls->add_option("--folder", folders_, "Look here instead of where the configuration says")->type_name("FOLDER");
+    auto* show = command(
+        "show", "Show what a driver can do, and its options",
+        [this] { return run_plugin_show(globals_, plugin_, folders_); }, plugin);
+    show->add_option("NAME", plugin_, "The driver's name, as `k4t plugin ls` shows it")->type_name("")->required();
+    for (auto* looking : {ls, show}) {
+      looking->add_option("--folder", folders_, "Look here instead of where the configuration says")
+          ->type_name("FOLDER");
+    }
 
     auto* config = family("config", "Check configurations, print their schema");
     auto* check = command(
@@ -476,6 +483,7 @@ class Program {
   std::vector<std::string> services_;
   k4t::cli::LogsArguments logs_;
   std::vector<std::string> folders_;
+  std::string plugin_;
   std::string schema_ = "cluster";
   std::string group_;
   bool changes_ = false;

@@ -127,7 +127,7 @@ void add_driven_keys(Table<T>& keys, std::string_view address_meaning) {
           "address", address(), Need::required, [](T& thing) -> std::string& { return thing.address; }, address_meaning)
       .key(
           "options", any_table(), Need::absent, [](T& thing) -> Json& { return thing.options; },
-          "The driver's own options, see its README");
+          "The driver's own options, as `k4t plugin show` tells them");
 }
 
 const Table<model::Node>& node_table() {
@@ -500,10 +500,18 @@ model::Node read_node_table(const Value& table, Report& report) {
   return node;
 }
 
-Json cluster_schema() {
+Json cluster_schema(const std::vector<DriverOptions>& drivers) {
   Json schema = cluster_file_table().schema();
   schema["$schema"] = "http://json-schema.org/draft-07/schema#";
   schema["title"] = "k4t.toml";
+  for (auto [section, driver, options] : drivers) {
+    if (!schema["properties"].contains(section)) continue;
+    Json& table = schema["properties"][section]["items"];
+    options.erase("$schema");
+    table["properties"]["driver"]["examples"].push_back(driver);
+    table["allOf"].push_back({{"if", {{"properties", {{"driver", {{"const", driver}}}}}, {"required", {"driver"}}}},
+                              {"then", {{"properties", {{"options", std::move(options)}}}}}});
+  }
   return schema;
 }
 

@@ -22,7 +22,14 @@ model::Cluster read_cluster(const Value& root, const std::string& folder, const 
 /// Reads one [[node]] table apart from any file.
 model::Node read_node_table(const Value& table, Report& report);
 
-/// JSON Schema (draft 7) of k4t.toml.
-Json cluster_schema();
+/// What one driver takes.
+struct DriverOptions {
+  std::string section;  ///< of k4t.toml that names such drivers: "node", "gateway" or "dns"
+  std::string driver;
+  Json schema;  ///< Manifest::options_schema
+};
+
+/// JSON Schema (draft 7) of k4t.toml. Tables that name one of these drivers have its options; of others anything goes.
+Json cluster_schema(const std::vector<DriverOptions>& drivers = {});
 
 }  // namespace k4t::config

@@ -1,6 +1,7 @@
 #include "config/config.hpp"
 #include "config/grammar.hpp"
 #include "config/message_ids.hpp"
+#include "config/option_words.hpp"
 #include "platform/json_schema.hpp"
 
 namespace k4t::config {
@@ -9,27 +10,33 @@ namespace {
 using platform::JsonIssue;
 using Pointer = Json::json_pointer;
 
+/// The part of the schema that the value at the pointer has to fit, where the schema tells it plainly; else null.
+Json schema_at(const Json& schema, const Pointer& pointer) {
+  if (pointer.empty()) return schema;
+  const Json table = schema_at(schema, pointer.parent_pointer());
+  for (const Pointer& place : {Pointer("/properties") / pointer.back(), Pointer("/items")}) {
+    if (table.is_object() && table.contains(place)) return table.at(place);
+  }
+  return Json();
+}
+
 /// The keys that the schema lists for the object at the pointer, where it lists them plainly.
 std::vector<std::string> keys_at(const Json& schema, const std::string& pointer) {
-  Pointer properties;
-  std::vector<std::string> parts;
-  for (Pointer rest(pointer); !rest.empty(); rest.pop_back()) parts.insert(parts.begin(), rest.back());
-  for (const auto& part : parts) properties = properties / "properties" / part;
-  properties /= "properties";
+  const Json table = schema_at(schema, Pointer(pointer));
   std::vector<std::string> keys;
-  if (!schema.contains(properties) || !schema.at(properties).is_object()) return keys;
-  for (const auto& [key, unused] : schema.at(properties).items()) keys.push_back(key);
+  if (!table.is_object() || !table.contains("properties") || !table.at("properties").is_object()) return keys;
+  for (const auto& [key, unused] : table.at("properties").items()) keys.push_back(key);
   return keys;
 }
 
 std::string remedy_for(const JsonIssue& issue, const model::Driven& thing, const Json& schema) {
-  const std::string readme = "see the options of driver " + in_quotes(thing.driver);
-  if (issue.kind != JsonIssue::Kind::unknown_key) return readme;
+  const std::string all = "`k4t plugin show " + thing.driver + "` tells its options";
+  if (issue.kind != JsonIssue::Kind::unknown_key) return all;
   const auto keys = keys_at(schema, issue.pointer);
   if (const auto meant = nearest(issue.key, keys)) return "did you mean '" + *meant + "'?";
   std::string listed;
   for (const auto& key : keys) listed += (listed.empty() ? "" : ", ") + key;
-  return keys.empty() ? readme : "the options here are: " + visible(listed);
+  return keys.empty() ? all : "the options here are: " + visible(listed);
 }
 
 /// The validator's sentence as a clause.
@@ -39,11 +46,28 @@ std::string clause(std::string text) {
   return visible(text);
 }
 
-std::string cause_of(const JsonIssue& issue) {
+/// "ssh.identity[1]"
+std::string name_of(const Json& options, const Pointer& pointer) {
+  if (pointer.empty()) return {};
+  const auto table = pointer.parent_pointer();
+  const std::string before = name_of(options, table);
+  if (options.at(table).is_array()) return before + '[' + pointer.back() + ']';
+  return before + (before.empty() ? "" : ".") + pointer.back();
+}
+
+std::string cause_of(const JsonIssue& issue, const Json& options, const Json& schema) {
   if (issue.kind == JsonIssue::Kind::unknown_key) return "unknown option " + in_quotes(issue.key);
   if (issue.kind == JsonIssue::Kind::missing_key) return "option " + in_quotes(issue.key) + " is missing";
   if (issue.pointer.empty()) return "the options do not fit: " + clause(issue.message);
-  return "option " + in_quotes(Pointer(issue.pointer).back()) + " does not fit: " + clause(issue.message);
+  const Pointer pointer(issue.pointer);
+  const std::string option = "option " + in_quotes(name_of(options, pointer));
+  const Json wanted = schema_at(schema, pointer);
+  if (!wanted.is_object() || !wanted.contains("type")) return option + " does not fit: " + clause(issue.message);
+  const Json& value = options.at(pointer);
+  const bool empty =
+      (value.is_string() && value.get_ref<const std::string&>().empty() && wanted.contains("minLength")) ||
+      (value.is_array() && value.empty() && wanted.contains("minItems"));
+  return option + (empty ? " must not be empty" : " must be " + visible(describe_value(wanted)));
 }
 
 Diagnostic diagnostic_of(const Origins::Place& place, bool at_key, std::string_view id) {
@@ -71,7 +95,7 @@ std::vector<Diagnostic> check_options(const Origins& origins, std::string_view s
     const std::string pointer = unknown ? (Pointer(issue.pointer) / issue.key).to_string() : issue.pointer;
     const auto place = origins.find(base + "/options" + pointer).value_or(Origins::Place{});
     auto diagnostic = diagnostic_of(place, unknown, id::option_refused);
-    diagnostic.cause = cause_of(issue);
+    diagnostic.cause = cause_of(issue, thing.options, schema);
     diagnostic.remedy = remedy_for(issue, thing, schema);
     diagnostics.push_back(std::move(diagnostic));
   }

@@ -76,6 +76,12 @@ void Catalog::add_file(const std::filesystem::path& file) {
   rows_.push_back(std::move(row));
 }
 
+std::vector<std::shared_ptr<const Library>> Catalog::libraries() const {
+  std::vector<std::shared_ptr<const Library>> usable;
+  for (const auto& [key, library] : libraries_) usable.push_back(library);
+  return usable;
+}
+
 bool Catalog::has_capability(const std::string& kind, const std::string& driver, std::string_view capability) const {
   const auto library = find(kind, driver);
   if (!library) return false;

@@ -40,6 +40,9 @@ class Catalog {
   /// In the order of the scan; those that cannot be used included.
   [[nodiscard]] const std::vector<Row>& rows() const { return rows_; }
 
+  /// Those that can be used, by kind and name.
+  [[nodiscard]] std::vector<std::shared_ptr<const Library>> libraries() const;
+
   /// NOT_FOUND names the drivers of that kind that there are and the files that could not be loaded.
   [[nodiscard]] Result<std::shared_ptr<const Library>> find(const std::string& kind, const std::string& driver) const;
 

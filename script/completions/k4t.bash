@@ -7,6 +7,8 @@ _k4t_services() {
 
 _k4t_nodes() { "${COMP_WORDS[0]}" node ls 2>/dev/null </dev/null | awk 'NR > 1 { print $1 }'; }
 
+_k4t_drivers() { "${COMP_WORDS[0]}" plugin ls 2>/dev/null </dev/null | awk 'NR > 1 { print $1 }' | sort -u; }
+
 _k4t_words() { mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2"); }
 
 _k4t() {
@@ -31,7 +33,8 @@ _k4t() {
       compopt -o filenames 2>/dev/null
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return ;;
-    -n | --tail | --at | --cluster | --why | --overwrite | --driver | --address | --option | --label | --ports | --subnet | \
+    --driver) _k4t_words "$(_k4t_drivers)" "$word"; return ;;
+    -n | --tail | --at | --cluster | --why | --overwrite | --address | --option | --label | --ports | --subnet | \
       --public-address | --public-ports | --cpu | --memory) return ;;
   esac
 
@@ -86,7 +89,13 @@ _k4t() {
     ps) if [[ $word == -* ]]; then _k4t_words "$global" "$word"; else _k4t_words "$(_k4t_services)" "$word"; fi ;;
     logs) if [[ $word == -* ]]; then _k4t_words "$global -f --follow -n --tail -t --timestamps" "$word"; else
           _k4t_words "$(_k4t_services)" "$word"; fi ;;
-    plugin) if [ -n "$sub" ]; then _k4t_words "$global --folder" "$word"; else _k4t_words "ls $global" "$word"; fi ;;
+    plugin)
+      case $sub in
+        show) if [[ $word == -* ]]; then _k4t_words "$global --folder" "$word"; else
+                _k4t_words "$(_k4t_drivers)" "$word"; fi ;;
+        ls) _k4t_words "$global --folder" "$word" ;;
+        *) _k4t_words "ls show $global" "$word" ;;
+      esac ;;
     config)
       case $sub in
         check) _k4t_words "$global -f --file" "$word" ;;

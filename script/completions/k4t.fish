@@ -5,6 +5,10 @@ function __k4t_services
     k4t ps 2>/dev/null </dev/null | awk 'NR > 1 { print $1 }' | sort -u
 end
 
+function __k4t_drivers
+    k4t plugin ls 2>/dev/null </dev/null | awk 'NR > 1 { print $1 }' | sort -u
+end
+
 function __k4t_nodes
     k4t node ls 2>/dev/null </dev/null | awk 'NR > 1 { print $1 }'
 end
@@ -58,7 +62,7 @@ complete -c k4t -n '__fish_seen_subcommand_from node; and not __fish_seen_subcom
 complete -c k4t -n '__fish_seen_subcommand_from node; and not __fish_seen_subcommand_from ls show add cordon uncordon drain rm' -a uncordon -d 'Take it back'
 complete -c k4t -n '__fish_seen_subcommand_from node; and not __fish_seen_subcommand_from ls show add cordon uncordon drain rm' -a drain -d 'Move what runs there elsewhere'
 complete -c k4t -n '__fish_seen_subcommand_from node; and not __fish_seen_subcommand_from ls show add cordon uncordon drain rm' -a rm -d 'Remove an added node'
-complete -c k4t -n '__fish_seen_subcommand_from node; and __fish_seen_subcommand_from add' -l driver -x -d 'Its driver'
+complete -c k4t -n '__fish_seen_subcommand_from node; and __fish_seen_subcommand_from add' -l driver -x -a '(__k4t_drivers)' -d 'Its driver'
 complete -c k4t -n '__fish_seen_subcommand_from node; and __fish_seen_subcommand_from add' -l address -x -d 'Where its instances are reached'
 complete -c k4t -n '__fish_seen_subcommand_from node; and __fish_seen_subcommand_from add' -l option -x -d 'An option of the driver'
 complete -c k4t -n '__fish_seen_subcommand_from node; and __fish_seen_subcommand_from add' -l label -x -d 'A label'
@@ -121,8 +125,11 @@ complete -c k4t -n '__fish_seen_subcommand_from logs' -s f -l follow -d 'Go on w
 complete -c k4t -n '__fish_seen_subcommand_from logs' -s n -l tail -x -d 'Only the last lines'
 complete -c k4t -n '__fish_seen_subcommand_from logs' -s t -l timestamps -d 'Put the time before each line'
 complete -c k4t -n '__fish_seen_subcommand_from logs' -a '(__k4t_services)'
-complete -c k4t -n '__fish_seen_subcommand_from plugin; and not __fish_seen_subcommand_from ls' -a ls -d 'List plugins'
+complete -c k4t -n '__fish_seen_subcommand_from plugin; and not __fish_seen_subcommand_from ls show' -a ls -d 'List plugins'
+complete -c k4t -n '__fish_seen_subcommand_from plugin; and not __fish_seen_subcommand_from ls show' -a show -d 'Show a driver\'s options'
 complete -c k4t -n '__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from ls' -l folder -r -F -d 'Look here'
+complete -c k4t -n '__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from show' -l folder -r -F -d 'Look here'
+complete -c k4t -n '__fish_seen_subcommand_from plugin; and __fish_seen_subcommand_from show' -a '(__k4t_drivers)'
 complete -c k4t -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check schema' -a check -d 'Say everything that is wrong'
 complete -c k4t -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from check schema' -a schema -d 'Print a JSON Schema'
 complete -c k4t -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from check' -s f -l file -r -F -d 'Service file or folder'

@@ -287,6 +287,13 @@ TEST(Mistakes, AreJsonWhereJsonWasAskedFor) {
   }
 }
 
+TEST(Mistakes, ADriverThatIsNotThereIsNamed) {
+  const auto outcome = run_k4t({"plugin", "show", "haproxi", "--folder", "."});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_NE(outcome.err.find("there is no driver 'haproxi'; there are none"), std::string::npos) << outcome.err;
+}
+
 TEST(Mistakes, AMissingClusterFileIsExplained) {
   const auto outcome = run_k4t({"-c", "mine.toml", "status"});
   EXPECT_EQ(outcome.exit_code, 2);

@@ -207,5 +207,23 @@ TEST(SchemaTest, EveryKeyIsDescribed) {
   visit(service_schema(), "");
 }
 
+TEST(ClusterSchema, KnowsTheOptionsOfTheDriversThatThereAre) {
+  const Json options{{"$schema", "http://json-schema.org/draft-07/schema#"},
+                     {"type", "object"},
+                     {"additionalProperties", false},
+                     {"properties", {{"port", {{"type", "integer"}}}}}};
+  const auto schema = compiled(cluster_schema({{"gateway", "box", options}, {"power", "cloud", options}}));
+  const auto fits_with = [&](const std::string& driver, const std::string& port) {
+    return schema
+        .validate(json_of(replaced(small_cluster(), "\"nginx\"", '"' + driver + "\"\noptions = {" + port + "}")))
+        .empty();
+  };
+  EXPECT_TRUE(fits_with("box", "port = 1"));
+  EXPECT_TRUE(fits_with("box", ""));
+  EXPECT_FALSE(fits_with("box", "port = \"x\""));
+  EXPECT_FALSE(fits_with("box", "prot = 1"));
+  EXPECT_TRUE(fits_with("other", "prot = 1")) << "of a driver that is not installed nothing is known";
+}
+
 }  // namespace
 }  // namespace k4t::config::testing
