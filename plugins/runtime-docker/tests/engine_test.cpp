@@ -91,14 +91,22 @@ TEST_F(DockerTest, LimitsAreReadBackAndEnforced) {
   EXPECT_TRUE(eventually([&] { return logs(spec.name) == "50\n1234\nread-only\n"; })) << logs(spec.name);
 }
 
+/// It waits for a word before it takes the memory, because the engine listens for the limit only once an instance has
+/// been started, and before it ends, so that the engine hears of it in time.
 TEST_F(DockerTest, RunningOutOfMemoryIsReported) {
   InstanceSpec spec = script("1",
-                             "dd if=/dev/zero of=/dev/null bs=200M count=1; code=$?; "
-                             "until test -e /heard; do sleep 0.1; done; exit $code");
-  spec.memory_bytes = 16u << 20;
+                             "await() { until test -e $1; do sleep 0.1; done; }; await /started; "
+                             "dd if=/dev/zero of=/dev/null bs=400M count=1; code=$?; await /heard; exit $code");
+  spec.memory_bytes = 64u << 20;  // what runs in it beside dd, also to tell it something, needs room
   run(spec);
+  const auto tell = [&](const std::string& word) {
+    const auto told = call<method::Exec>({spec.name, {"/bin/sh", "-c", ": > /" + word}});
+    ASSERT_TRUE(told.ok()) << told.error().message;
+    EXPECT_EQ(told->exit_code, 0) << word;
+  };
+  tell("started");
   EXPECT_TRUE(eventually([&] { return heard_of_memory_limit(spec.name); }));
-  EXPECT_EQ(call<method::Exec>({spec.name, {"/bin/sh", "-c", ": > /heard"}})->exit_code, 0);
+  tell("heard");
   const Instance dead = ended(spec.name);
   EXPECT_EQ(dead.exit_code, 137);
   EXPECT_EQ(dead.detail, "out of memory: the kernel ended it at its memory limit");
