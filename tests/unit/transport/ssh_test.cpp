@@ -139,7 +139,10 @@ TEST_F(Ssh, AnAgentThatNeverAnswersCostsTheCallersDeadlineAndNoMore) {
   serve();
   const std::string socket = (sshd->scratch().path() / "agent").string();
   const testing::Server agent({"ssh-agent", "-D", "-a", socket}, sshd->scratch().path() / "agent.log");
-  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(socket); }));
+  // Exit code 1: it answers, and has no keys.
+  ASSERT_TRUE(eventually([&] {
+    return testing::run({"env", "SSH_AUTH_SOCK=" + socket, "ssh-add", "-l"}).exit_code == 1;
+  })) << "a socket that is there may not be listened to yet";
   agent.signal(SIGSTOP);
   ::setenv("SSH_AUTH_SOCK", socket.c_str(), 1);
   options.identity.clear();
