@@ -316,7 +316,7 @@ std::string choice_text(const std::vector<std::string>& names) {
 }
 
 std::optional<std::string> read_choice(const Value& value, const std::vector<std::string>& names, Report& report) {
-  const auto text = read_text(value, choice_text(names), Lines::one, report);
+  auto text = read_text(value, choice_text(names), Lines::one, report);
   if (!text || std::find(names.begin(), names.end(), *text) != names.end()) return text;
   const auto meant = nearest(*text, names);
   report.error(value, id::impossible_value, name_and_value(value),

@@ -30,7 +30,7 @@ std::vector<std::string> keys_at(const Json& schema, const std::string& pointer)
 }
 
 std::string remedy_for(const JsonIssue& issue, const model::Driven& thing, const Json& schema) {
-  const std::string all = "`k4t plugin show " + thing.driver + "` tells its options";
+  std::string all = "`k4t plugin show " + thing.driver + "` tells its options";
   if (issue.kind != JsonIssue::Kind::unknown_key) return all;
   const auto keys = keys_at(schema, issue.pointer);
   if (const auto meant = nearest(issue.key, keys)) return "did you mean '" + *meant + "'?";

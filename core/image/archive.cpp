@@ -111,7 +111,7 @@ std::string layout_name(const Json& descriptor) {
   const auto notes = descriptor.find("annotations");
   if (notes == descriptor.end()) return {};
   for (const char* key : {"io.containerd.image.name", "org.opencontainers.image.ref.name"}) {
-    const std::string name = text_in(*notes, key);
+    std::string name = text_in(*notes, key);
     if (name.find_first_of(":/") != std::string::npos) return name;
   }
   return {};

@@ -440,8 +440,8 @@ std::vector<ImageSight> look_at_images(const std::vector<model::Service>& servic
   std::vector<ImageSight> sights;
   for (auto& [name, sight] : all) {
     sight.image = name;
-    const auto is_it = [&, wanted = image::familiar_name(name)](const runtime::Image& one) {
-      return one.id == name || std::find(one.names.begin(), one.names.end(), wanted) != one.names.end();
+    const auto is_it = [&id = sight.image, wanted = image::familiar_name(name)](const runtime::Image& one) {
+      return one.id == id || std::find(one.names.begin(), one.names.end(), wanted) != one.names.end();
     };
     for (std::size_t n = 0; n < nodes.size(); ++n) {
       const bool there = found[n] && std::ranges::any_of(found[n]->images, is_it);

@@ -70,7 +70,8 @@ class Planner {
       }
       ids_.insert(placed->instance);
       occupy(*placed);
-      present_[placed->service].push_back(*std::move(placed));
+      auto& present = present_[placed->service];
+      present.push_back(*std::move(placed));
     }
   }
 

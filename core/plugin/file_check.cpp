@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -25,7 +24,8 @@ Error unreadable(const fs::path& file, int error) {
                       "Check the path and [plugins] folders in k4t.toml");
   }
   return file_error(Status::unavailable, id::unreadable, file, "cannot be read",
-                    "Give the user that runs k4t the right to read it and to enter its folders", std::strerror(error));
+                    "Give the user that runs k4t the right to read it and to enter its folders",
+                    std::generic_category().message(error));
 }
 
 Result<void> check_owner(const fs::path& plugin, const fs::path& what, const struct stat& status) {

@@ -69,7 +69,7 @@ Result<void> migrate(Database& database, std::int64_t from) {
   sql += "PRAGMA application_id = " + std::to_string(kApplicationId) + ";";
   sql += "PRAGMA user_version = " + std::to_string(kMigrations.size()) + ";COMMIT;";
   platform::step("before store schema");
-  const auto done = database.execute(sql);
+  auto done = database.execute(sql);
   platform::step("after store schema");
   if (!done) static_cast<void>(database.execute("ROLLBACK"));
   return done;

@@ -51,7 +51,7 @@ Result<void> Store::put_record(const model::Record& record, bool decided) {
                            record.txn));
     }
     // The index allows one decided record per version: a second one is refused.
-    const auto put = database.run(
+    auto put = database.run(
         "INSERT INTO records (txn, version, base, state_text, decided) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (txn) DO UPDATE SET decided = max(decided, excluded.decided)",
         record.txn, record.version, record.base, record.state_text, decided);

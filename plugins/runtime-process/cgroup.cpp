@@ -104,7 +104,7 @@ Hierarchies parse_mounts(std::string_view mounts) {
 CgroupPlan plan_cgroups(const Hierarchies& hierarchies, const std::string& name, const Limits& limits) {
   CgroupPlan plan;
   const auto add_folder = [&](const std::string& mount) {
-    const std::string folder = mount + kRoot + "/" + name;
+    std::string folder = mount + kRoot + "/" + name;
     if (!has(plan.folders, folder)) plan.folders.push_back(folder);
     return folder;
   };

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <sstream>
+#include <system_error>
 
 namespace k4t::process {
 namespace {
@@ -43,7 +43,9 @@ Result<Pipe> make_pipe() {
 
 Error system_error(const std::string& what) {
   const int error = errno;
-  return Error{error == ENOENT ? Status::not_found : Status::unavailable, what + ": " + std::strerror(error), {}};
+  return Error{error == ENOENT ? Status::not_found : Status::unavailable,
+               what + ": " + std::generic_category().message(error),
+               {}};
 }
 
 Result<std::string> read_file(const std::string& path) {

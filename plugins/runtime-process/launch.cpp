@@ -10,8 +10,8 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <sstream>
+#include <system_error>
 
 namespace k4t::process {
 namespace {
@@ -24,7 +24,7 @@ bool is_program(const std::string& path) {
 }
 
 [[noreturn]] void give_up(int error_fd, const std::string& what) {
-  const std::string text = what + ": " + std::strerror(errno);
+  const std::string text = what + ": " + std::generic_category().message(errno);
   [[maybe_unused]] const auto written = ::write(error_fd, text.data(), text.size());
   ::_exit(127);
 }
@@ -74,7 +74,7 @@ std::string find_in_path(const std::string& name, const std::string& path) {
   if (name.find('/') != std::string::npos) return is_program(name) ? name : std::string();
   std::istringstream folders(path);
   for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string candidate = folder + "/" + name;
+    std::string candidate = folder + "/" + name;
     if (folder.starts_with('/') && is_program(candidate)) return candidate;
   }
   return {};

@@ -9,9 +9,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <set>
+#include <system_error>
 
 #include "k4t/digest.hpp"
 #include "launch.hpp"
@@ -49,7 +49,8 @@ Result<std::vector<std::string>> names_in(const std::string& path) {
   while (const dirent* entry = ::readdir(folder)) names.emplace_back(entry->d_name);
   const int error = errno;
   ::closedir(folder);
-  if (error != 0) return Error{Status::unavailable, "cannot read " + path + ": " + std::strerror(error), {}};
+  if (error != 0)
+    return Error{Status::unavailable, "cannot read " + path + ": " + std::generic_category().message(error), {}};
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -184,7 +185,8 @@ Result<runtime::Instance> ProcessDriver::create_folder(const runtime::InstanceSp
   fs::remove_all(fresh, ignored);
   if (!made) return made.error();
   if (error != EEXIST && error != ENOTEMPTY) {
-    return Error{Status::unavailable, "cannot make " + folder.path() + ": " + std::strerror(error), {}};
+    return Error{
+        Status::unavailable, "cannot make " + folder.path() + ": " + std::generic_category().message(error), {}};
   }
   K4T_ASSIGN(const auto existing, describe(folder));
   if (existing.labels == spec.labels) return existing;

@@ -8,7 +8,7 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstring>
+#include <system_error>
 
 #include "files.hpp"
 
@@ -79,7 +79,7 @@ Result<int> run_supervise(const std::string& program, const std::vector<std::str
   K4T_ASSIGN(auto err, make_pipe());
   pid_t pid = -1;
   if (const int error = spawn(pid, program, args, out.write.get(), err.write.get()); error != 0) {
-    return Error{Status::unavailable, "cannot run " + program + ": " + std::strerror(error), {}};
+    return Error{Status::unavailable, "cannot run " + program + ": " + std::generic_category().message(error), {}};
   }
   out.write.reset();
   err.write.reset();

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "account.hpp"
 #include "files.hpp"
@@ -165,7 +165,8 @@ Result<void> check_ports_free(const std::string& address, const std::vector<runt
     if (error == 0) continue;
     const std::string what = port.protocol + " port " + std::to_string(port.host_port);
     if (error == EADDRINUSE) return Error{Status::conflict, what + " is taken on this node", {}};
-    return Error{Status::unavailable, "cannot look whether " + what + " is free: " + std::strerror(error), {}};
+    return Error{
+        Status::unavailable, "cannot look whether " + what + " is free: " + std::generic_category().message(error), {}};
   }
   return {};
 }

@@ -94,7 +94,7 @@ struct Client::State {
     K4T_ASSIGN(auto opened, Connection::open(endpoint, limits));
     connection = std::move(opened);
     if (!authenticator) return {};
-    const auto ask = [&](std::string message) -> Result<std::string> {
+    const auto ask = [&](const std::string& message) -> Result<std::string> {
       K4T_TRY(connection->send(message, limits));
       return connection->receive(limits);
     };

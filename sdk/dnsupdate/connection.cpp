@@ -9,7 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "wire.hpp"
 
@@ -23,7 +23,7 @@ constexpr auto cancel_poll = std::chrono::milliseconds(50);
 
 Error no_answer(const std::string& what) { return Error{Status::unavailable, "the server does not answer", what}; }
 
-Error failed(const std::string& what) { return no_answer(what + ": " + std::strerror(errno)); }
+Error failed(const std::string& what) { return no_answer(what + ": " + std::generic_category().message(errno)); }
 
 /// Waits until the socket is ready. `until` bounds this wait, limits the whole call.
 Result<void> wait_for(int socket, short events, Clock::time_point until, const Limits& limits) {
@@ -86,7 +86,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const Endpoint& endpoint, c
   int outcome = 0;
   ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &outcome, &size);
   if (outcome == 0) return connection;
-  return no_answer(std::string("connect: ") + std::strerror(outcome));
+  return no_answer(std::string("connect: ") + std::generic_category().message(outcome));
 }
 
 Connection::~Connection() { ::close(socket_); }

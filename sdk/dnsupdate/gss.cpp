@@ -171,7 +171,7 @@ class GssAuthenticator final : public Authenticator {
     auto context = std::make_shared<Context>();
     K4T_TRY(context->begin(tickets_->cache_name(), tickets_->service()));
     K4T_ASSIGN(const auto key_name, new_key_name(tickets_->identity().host));
-    const auto agreed = agree(*context, key_name, now_s, ask);
+    auto agreed = agree(*context, key_name, now_s, ask);
     if (!agreed) {
       // The server may have changed its key since: the next attempt shall bring a new ticket.
       tickets_->discard();

@@ -1,10 +1,10 @@
 #include "null_driver.hpp"
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -31,7 +31,9 @@ void from_json(const Json& json, Held& held) {
   held.state = json.at("state").get<gateway::State>();
 }
 
-Error unavailable(const std::string& what) { return {Status::unavailable, what, std::strerror(errno)}; }
+Error unavailable(const std::string& what) {
+  return {Status::unavailable, what, std::generic_category().message(errno)};
+}
 
 /// An absent file in a folder that is there is the positive knowledge that nothing was ever written: BLANK.
 Result<Held> load(const std::string& file) {
