@@ -161,7 +161,7 @@ class Reader {
       parser_->skip(request_.method == "HEAD");
       beast::http::read_header(stream_, buffer_, *parser_, error);
       if (error) return error;
-      const int status = parser_->get().result_int();
+      const auto status = parser_->get().result_int();
       if (status >= 200 || status == 101) return read_rest(response);
     }
     return beast::http::error::bad_status;

@@ -209,7 +209,7 @@ class TlsStream final : public transport::Stream {
     ERR_clear_error();
     std::size_t taken = 0;
     if (!bytes.empty() && SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &taken) != 1) return refusal({});
-    const auto flushed = flush(Clock::now() + timeout);
+    auto flushed = flush(Clock::now() + timeout);
     if (flushed || flushed.status() != Status::unavailable) return flushed;
     // A server that refuses our certificate says so and hangs up, which may come between the handshake and this.
     const auto said = read(1, milliseconds(0));

@@ -97,8 +97,8 @@ class LocalProgram final : public Stream {
     struct stat about {};
     if (::fstat(noise_.get(), &about) != 0) return {};
     std::string words(last_words_bytes, '\0');
-    const auto got =
-        ::pread(noise_.get(), words.data(), words.size(), std::max<off_t>(0, about.st_size - last_words_bytes));
+    const auto got = ::pread(noise_.get(), words.data(), words.size(),
+                             std::max<off_t>(0, about.st_size - static_cast<off_t>(last_words_bytes)));
     words.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
     return words;
   }

@@ -271,7 +271,7 @@ Result<std::vector<std::string>> list(Host& host, const std::string& path, const
 
 Result<void> remove(Host& host, const std::string& path, const Limits& limits) {
   K4T_ASSIGN(const std::string file, plain(path));
-  const auto removed = change(host, "cannot delete " + path, remove_script, {file, folder_of(file)}, {}, limits);
+  auto removed = change(host, "cannot delete " + path, remove_script, {file, folder_of(file)}, {}, limits);
   // The folder that is to be synced is not there either.
   if (removed.status() == Status::not_found) return {};
   return removed;
