@@ -10,18 +10,6 @@
 namespace k4t::cli {
 namespace {
 
-/// A manifest is a driver's word: nothing of it need have the type that it should.
-std::string text_at(const Json& object, const char* key) {
-  const auto found = object.is_object() ? object.find(key) : object.end();
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-const Json& part_at(const Json& object, const char* key) {
-  static const Json nothing = Json::object();
-  const auto found = object.is_object() ? object.find(key) : object.end();
-  return found != object.end() && found->is_object() ? *found : nothing;
-}
-
 /// Words joined to lines of at most `width` columns, each with `indent` blanks before it.
 std::string wrapped(const std::string& text, std::size_t indent, std::size_t width) {
   std::istringstream words(printable(text));
@@ -43,12 +31,14 @@ class Options {
 
   /// The properties of a table and those of the tables in it. `before`: what their names begin with.
   void add(const Json& table, const std::string& before) {
-    const Json& required = table.contains("required") ? table.at("required") : Json();
-    for (const auto& [name, schema] : part_at(table, "properties").items()) {
+    const Json& required = config::schema_part(table, "required");
+    const Json& properties = config::schema_part(table, "properties");
+    if (!properties.is_object()) return;
+    for (const auto& [name, schema] : properties.items()) {
       const bool needed = required.is_array() && std::find(required.begin(), required.end(), name) != required.end();
       add_one(before + name, schema, needed);
       add(schema, before + name + ".");
-      add(part_at(schema, "items"), before + name + "[].");
+      add(config::schema_part(schema, "items"), before + name + "[].");
     }
   }
 
@@ -59,10 +49,12 @@ class Options {
     std::string about = config::describe_value(schema);
     if (needed) about += ", needed";
     if (schema.is_object() && schema.contains("default")) about += ", default " + schema.at("default").dump();
-    if (part_at(schema, "items").contains("k4t-file") || (schema.is_object() && schema.contains("k4t-file")))
+    if (config::schema_part(schema, "items").contains("k4t-file") ||
+        (schema.is_object() && schema.contains("k4t-file")))
       about += ", kept in encrypted copies";
     text_ += "  " + styled(printable(name), Style::bold, colours_) + "  " +
-             styled(printable(about), Style::dim, colours_) + '\n' + wrapped(text_at(schema, "description"), 6, width_);
+             styled(printable(about), Style::dim, colours_) + '\n' +
+             wrapped(config::schema_text(schema, "description"), 6, width_);
   }
 
   std::size_t width_;
