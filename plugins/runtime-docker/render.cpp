@@ -287,6 +287,7 @@ Result<void> check_name(std::string_view name) {
 
 std::int64_t unix_time_s(const std::string& text) {
   std::tm time{};
+  // NOLINTNEXTLINE(cert-err34-c): the widths leave no number that does not fit
   if (std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d", &time.tm_year, &time.tm_mon, &time.tm_mday, &time.tm_hour,
                   &time.tm_min, &time.tm_sec) != 6) {
     return 0;

@@ -58,7 +58,7 @@ void reset_signals() {
   for (int number = 1; number < SIGRTMAX; ++number) std::signal(number, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);  // NOLINT(concurrency-mt-unsafe): a forked child has one thread
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {

@@ -46,6 +46,7 @@ Result<std::vector<std::string>> names_in(const std::string& path) {
   if (folder == nullptr) return Error{Status::unavailable, system_error("cannot read " + path).message, {}};
   std::vector<std::string> names;
   errno = 0;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): of one stream, which is this function's own
   while (const dirent* entry = ::readdir(folder)) names.emplace_back(entry->d_name);
   const int error = errno;
   ::closedir(folder);

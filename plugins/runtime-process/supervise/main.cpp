@@ -81,7 +81,7 @@ int exec(const InstanceFolder& folder, std::vector<std::string> argv) {
   sigset_t signals;
   ::sigemptyset(&signals);
   for (const int number : {SIGCHLD, kAskPolitely, kKillAll}) ::sigaddset(&signals, number);
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);  // NOLINT(concurrency-mt-unsafe): there is one thread
   int exit_code = 128 + SIGKILL;
   keep(*birth, 1, 2, caller,
        {[](pid_t) {}, [&](const std::string& why) { exit_code = complain(why, kNoSuchCommand); },

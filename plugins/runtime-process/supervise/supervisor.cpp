@@ -74,7 +74,7 @@ Result<void> Supervisor::prepare() {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   std::signal(SIGPIPE, SIG_IGN);
   const sigset_t signals = handled_signals();
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);  // NOLINT(concurrency-mt-unsafe): there is one thread
   signals_ = Descriptor(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   if (::mkfifo(folder_.control_file().c_str(), 0600) != 0 && errno != EEXIST) return system_error("cannot make a pipe");
   control_ = Descriptor(::open(folder_.control_file().c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
